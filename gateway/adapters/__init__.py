@@ -1,0 +1,1 @@
+"""One technology each, behind a port of flow. None knows another."""

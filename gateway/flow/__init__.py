@@ -1,0 +1,1 @@
+"""A request's life, and the ports it needs. Names no technology."""

@@ -1,0 +1,1 @@
+"""Work on files, away from the served app: data sets, training, scoring."""
