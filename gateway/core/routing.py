@@ -1,6 +1,16 @@
-"""Which model answers: tiers from a score, candidates from what a request needs."""
+"""Which models may answer, and in which order: names, tiers, what excludes a candidate.
 
+Everything here is a plain function of the catalog, the score and what the request needs, so that
+serving, `/v1/route`, the command line and replay decide alike.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from gateway.core.catalog import Catalog, Model, Route, Tenant, Tier
+from gateway.core.errors import ModelNotAllowed, ModelNotFound
+
+RESEARCH = "research"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +28,155 @@ class Score:
     p_ok_cheap: float
     p_ok_strong: float
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client's `model` means. `route` None: a plain model. `cut`: the number of `auto:0.7`."""
+
+    name: str
+    route: Route | None
+    suffix: str | None = None
+    cut: float | None = None
+
+    @property
+    def needs_score(self) -> bool:
+        """Whether the router has a say; `auto:floor` and `auto:max` name their tier themselves."""
+        return self.route is not None and bool(self.route.tiers) and self.suffix is None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of a ladder: a model's name and the tier it stands in (None without tiers)."""
+
+    tier: str | None
+    model: str
+
+
+def resolve(name: str, catalog: Catalog) -> Asked:
+    """What `name` asks for. Raises ModelNotFound."""
+    if route := catalog.routes.get(name):
+        return Asked(name, route)
+    if name in catalog.models:
+        return Asked(name, None)
+    base, _, suffix = name.rpartition(":")
+    route = catalog.routes.get(base)
+    if route is not None and route.tiers:
+        if suffix in {"floor", "max"}:
+            return Asked(name, route, suffix=suffix)
+        cut = _cut(suffix)
+        if cut is not None:
+            return Asked(name, route, cut=cut)
+    raise ModelNotFound(
+        f"The model {name[:100]!r} does not exist. GET /v1/models lists what you may ask for.",
+        param="model",
+    )
+
+
+def _cut(suffix: str) -> float | None:
+    """The threshold in `auto:0.7`; None where it is no plain decimal in [0, 1]."""
+    digits = suffix.replace(".", "", 1)
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    cut = float(suffix)
+    return cut if 0.0 <= cut <= 1.0 else None
+
+
+def check_allowed(asked: Asked, tenant: Tenant) -> None:
+    """Raises ModelNotAllowed. A suffix is allowed where its route is; a route may use its models."""
+    wanted = asked.route.name if asked.route else asked.name
+    if tenant.allow is not None and wanted not in tenant.allow:
+        raise ModelNotAllowed(
+            f"This key may not use the model {wanted!r}. GET /v1/models lists what it may use.",
+            param="model",
+        )
+
+
+def tier_of(score: Score, tiers: Sequence[Tier]) -> str:
+    """The tier's name: research where its own head passes its threshold, else the last tier whose
+    threshold the score reaches; the first tier needs none."""
+    for tier in tiers:
+        if tier.name == RESEARCH and tier.threshold is not None:
+            if score.p_research >= tier.threshold:
+                return tier.name
+    chosen = tiers[0].name
+    for tier in tiers[1:]:
+        if tier.name != RESEARCH and tier.threshold is not None and score.score >= tier.threshold:
+            chosen = tier.name
+    return chosen
+
+
+def starting_tier(asked: Asked, score: Score | None) -> str | None:
+    """The tier a request starts in; None for plain models and plain routes."""
+    if asked.route is None or not asked.route.tiers:
+        return None
+    tiers = asked.route.tiers
+    if asked.suffix == "floor":
+        return tiers[0].name
+    if asked.suffix == "max":
+        return tiers[-1].name
+    if score is None:  # nothing to judge (embeddings): the cheapest that can
+        return tiers[0].name
+    if asked.cut is not None:
+        return tiers[0].name if score.score < asked.cut else tiers[-1].name
+    return tier_of(score, tiers)
+
+
+def ladder(asked: Asked, tier: str | None) -> tuple[Rung, ...]:
+    """The models to try, in order: the starting tier's, then each dearer tier's, none twice.
+
+    A route without tiers gives its models as listed, a plain model itself.
+    """
+    if asked.route is None:
+        return (Rung(None, asked.name),)
+    if not asked.route.tiers:
+        return tuple(Rung(None, model) for model in asked.route.models)
+    names = [candidate.name for candidate in asked.route.tiers]
+    start = names.index(tier) if tier is not None else 0
+    rungs: dict[str, Rung] = {}
+    for candidate in asked.route.tiers[start:]:
+        for model in candidate.models:
+            rungs.setdefault(model, Rung(candidate.name, model))
+    return tuple(rungs.values())
+
+
+def balanced(deployments: Sequence[Model], pick: float) -> tuple[Model, ...]:
+    """Deployments of one name, the first drawn by weight with `pick` in [0, 1), the rest after it
+    as listed: what is tried next if the first fails."""
+    if len(deployments) == 1:
+        return tuple(deployments)
+    mark = pick * sum(model.weight for model in deployments)
+    first = deployments[-1]
+    for model in deployments:
+        mark -= model.weight
+        if mark < 0:
+            first = model
+            break
+    return (first, *(model for model in deployments if model is not first))
+
+
+def exclusion(
+    model: Model, *, endpoint: str, capabilities: frozenset[str], input_tokens: int | None
+) -> str | None:
+    """Why a model cannot serve a request, in words; None where it can.
+
+    `input_tokens` is an exact count, None where a bound already shows that the prompt fits.
+    """
+    if endpoint not in model.endpoints:
+        return f"does not serve {endpoint}"
+    if model.supports is not None and not capabilities <= model.supports:
+        return f"does not support {', '.join(sorted(capabilities - model.supports))}"
+    if (
+        input_tokens is not None
+        and model.context_window is not None
+        and input_tokens > model.context_window
+    ):
+        return f"context window of {model.context_window} tokens, prompt of {input_tokens}"
+    return None
+
+
+def thresholds(route: Route | None) -> Mapping[str, float]:
+    """Threshold per tier, those that have one."""
+    if route is None:
+        return {}
+    return {tier.name: tier.threshold for tier in route.tiers if tier.threshold is not None}
