@@ -11,8 +11,11 @@ class UsageSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one attempt. Parts are inside their whole and never counted twice:
-    cached, cache-write and audio input are part of input; reasoning and audio output of output.
+    """Tokens of one attempt. Parts are inside their whole and never counted twice.
+
+    Cached, cache-write and audio input are disjoint parts of input: audio read from a cache counts
+    as audio, since no usage says which of the two a token was and audio is the dearer. Reasoning
+    and audio output are parts of output; reasoning has no price of its own, so they may overlap.
 
     Raises ValueError on a negative count or on parts that pass their whole.
     """
@@ -40,8 +43,22 @@ class Usage:
             < 0
         ):
             raise ValueError("a token count is negative")
-        parts_in = self.cached_input_tokens + self.cache_write_tokens
-        if max(parts_in, self.audio_input_tokens) > self.input_tokens:
+        if self.plain_input_tokens < 0:
             raise ValueError(f"parts of the input pass its {self.input_tokens} tokens")
         if max(self.reasoning_tokens, self.audio_output_tokens) > self.output_tokens:
             raise ValueError(f"parts of the output pass its {self.output_tokens} tokens")
+
+    @property
+    def plain_input_tokens(self) -> int:
+        """Input that is neither cached, nor written to a cache, nor audio."""
+        return (
+            self.input_tokens
+            - self.cached_input_tokens
+            - self.cache_write_tokens
+            - self.audio_input_tokens
+        )
+
+    @property
+    def plain_output_tokens(self) -> int:
+        """Output that is not audio; reasoning included."""
+        return self.output_tokens - self.audio_output_tokens
