@@ -5,8 +5,9 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PY   := $(BIN)/python
 
-# Where the environment offers no terminal, pip must fail rather than ask.
-PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+# Errors only, and no questions where there is no terminal to answer them. pip rather than a faster
+# installer because it is there and knows the mirrors and certificates its user has set up.
+PIP := $(PY) -m pip -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -67,13 +68,10 @@ $(BIN)/pip:
 	echo "Fareway needs Python 3.11 or newer; tried: $(PYTHONS). Name one with PYTHONS=/path/to/python3.11" >&2; \
 	exit 1
 
-# pip would byte-compile on one core; compileall uses all of them. A file of a package that is not
-# meant for this Python may not compile: that is not an error.
 $(VENV)/.installed-%: requirements/%.txt pyproject.toml | $(BIN)/pip
 	@$(STARTED); echo "Installing $$(grep -c '^[a-z].*==' $<) packages ($<) into $(VENV) ..."; \
-	$(PIP) install --no-compile --require-hashes --requirement $< \
+	$(PIP) install --require-hashes --requirement $< \
 	    && $(PIP) install --no-deps --no-build-isolation --editable . \
-	    && { $(PY) -m compileall -q -j 0 $(VENV)/lib >/dev/null || true; } \
 	    && echo "Installed in $(TOOK)." && touch $@
 
 # No wheel for this platform is no reason to stop: the scripted upstream can play that part too.
