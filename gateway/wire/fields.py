@@ -6,7 +6,7 @@ Texts are OpenAI's where OpenAI has one; they name the field and never quote the
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from gateway.core.errors import InvalidRequest
 from gateway.wire.messages import Message
 
 CAP_PARAMS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+MAX_CHOICES: Final = 128  # OpenAI's bound on `n`
+MAX_OUTPUT_CAP: Final = 2**31 - 1  # far above any model's, and its price still fits 64 bits
 
 
 class Endpoint(StrEnum):
@@ -31,54 +33,71 @@ class AnyObject(msgspec.Struct):
     """A JSON object whose members are the upstream's business."""
 
 
-class _StreamOptions(msgspec.Struct):
+class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _ResponseFormat(msgspec.Struct):
+class ResponseFormat(msgspec.Struct):
     type: str | None = None
 
 
-_Prompt = str | list[str | int | list[int]] | None
-_WHOLE_PARAMS: Final = (*CAP_PARAMS, "n", "best_of", "seed", "top_logprobs")
-_NUMBER_PARAMS: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+Prompt = str | list[str | int | list[int]] | None
+_Cap = Annotated[int, msgspec.Meta(ge=0, le=MAX_OUTPUT_CAP)] | None
+_Choices = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHOICES)] | None
 
-_COMMON: Final[dict[str, Any]] = {"model": str | None, "user": str | None}
-_GENERATING: Final[dict[str, Any]] = {
-    **_COMMON,
-    **dict.fromkeys(_WHOLE_PARAMS, int | float | None),  # some clients send 100.0
-    **dict.fromkeys(_NUMBER_PARAMS, float | None),
-    "stream": bool | None,
-    "stream_options": _StreamOptions | None,
-    "stop": str | list[msgspec.Raw] | None,
-    "logit_bias": AnyObject | None,
-    "metadata": AnyObject | None,
-    "response_format": _ResponseFormat | None,
-    "service_tier": str | None,
-}
-_TYPES: Final[dict[Endpoint, dict[str, Any]]] = {
-    Endpoint.CHAT: {
-        **_GENERATING,
-        "messages": list[Message] | None,
-        "tools": list[AnyObject] | None,
-        "functions": list[AnyObject] | None,
-        "tool_choice": str | AnyObject | None,
-        "parallel_tool_calls": bool | None,
-        "modalities": list[str] | None,
-        "logprobs": bool | None,
-    },
-    Endpoint.COMPLETIONS: {
-        **_GENERATING,
-        "prompt": _Prompt,
-        "logprobs": int | bool | None,
-        "suffix": str | None,
-    },
-    Endpoint.EMBEDDINGS: {**_COMMON, "input": _Prompt},
-}
-_DECODERS: Final = {
-    endpoint: {name: msgspec.json.Decoder(type_) for name, type_ in types.items()}
-    for endpoint, types in _TYPES.items()
-}
+
+class Common(msgspec.Struct, kw_only=True):
+    """Null is absent, here as everywhere."""
+
+    model: str | None = None
+    user: str | None = None
+
+
+class Generation(Common, kw_only=True):
+    """What chat and completions share. Some fields are here only for their type to be checked."""
+
+    max_tokens: _Cap = None
+    max_completion_tokens: _Cap = None
+    max_output_tokens: _Cap = None
+    n: _Choices = None
+    best_of: _Choices = None
+    seed: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_logprobs: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    stop: str | list[msgspec.Raw] | None = None
+    logit_bias: AnyObject | None = None
+    metadata: AnyObject | None = None
+    response_format: ResponseFormat | None = None
+    service_tier: str | None = None
+
+
+class Chat(Generation, kw_only=True):
+    messages: list[Message] | None = None
+    tools: list[AnyObject] | None = None
+    functions: list[AnyObject] | None = None
+    tool_choice: str | AnyObject | None = None
+    parallel_tool_calls: bool | None = None
+    modalities: list[str] | None = None
+    logprobs: bool | None = None
+
+
+class Completion(Generation, kw_only=True):
+    prompt: Prompt = None
+    suffix: str | None = None
+    logprobs: int | bool | None = None
+
+
+class Embedding(Common, kw_only=True):
+    input: Prompt = None
+
+
+_Known = TypeVar("_Known", Chat, Completion, Embedding)
+
 _JSON_NAMES: Final = {
     "str": "a string",
     "int": "an integer",
@@ -89,64 +108,50 @@ _JSON_NAMES: Final = {
     "null": "null",
 }
 _WRONG_TYPE: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-_PLACE: Final = re.compile(r" - at `\$([^`]*)`$")
+_OUT_OF_BOUNDS: Final = re.compile(r"Expected `int` (>=|<=) (\d+)")
+_PLACE: Final = re.compile(r" - at `\$\.([^`]*)`$")
 
 
-def read_known(fields: Mapping[str, msgspec.Raw], endpoint: Endpoint) -> dict[str, Any]:
-    """The fields this endpoint knows, decoded. Raises InvalidRequest with `param`."""
-    decoders = _DECODERS[endpoint]
-    values = {}
-    name = ""
+def read_known(
+    body: bytes, fields: Mapping[str, msgspec.Raw], decoder: msgspec.json.Decoder[_Known]
+) -> _Known:
+    """The known ones of `fields`, which were read from `body`. Raises InvalidRequest."""
     try:
-        for name, raw in fields.items():
-            decoder = decoders.get(name)
-            if decoder is not None:
-                values[name] = decoder.decode(raw)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
-        _refuse(name, error)
+        name, refusal = _refusal(str(error))
+        whole = _as_whole(fields.get(name)) if "got `float`" in str(error) else None
+        if whole is None:
+            raise refusal from error
+        corrected: dict[str, msgspec.Raw] = {**fields, name: whole}
+        return read_known(msgspec.json.encode(corrected), corrected, decoder)
     except RecursionError as error:
-        raise InvalidRequest(f"Invalid '{name}': nested too deep.", param=name) from error
-    return values
+        raise InvalidRequest("The JSON body of your request is nested too deep.") from error
 
 
-def whole_number(values: Mapping[str, Any], name: str) -> int | None:
-    """An integer, however it is written. Raises InvalidRequest."""
-    value = values.get(name)
-    if value is None or type(value) is int:
-        return value
-    if not value.is_integer():
-        raise InvalidRequest(
-            f"Invalid type for '{name}': expected an integer, but got a decimal number instead.",
-            param=name,
-        )
-    return int(value)
+def _as_whole(raw: msgspec.Raw | None) -> msgspec.Raw | None:
+    """Some clients send 100.0 where 100 is meant."""
+    if raw is None:
+        return None  # a float further down
+    number = msgspec.json.decode(raw, type=float)
+    return msgspec.Raw(b"%d" % number) if number.is_integer() else None
 
 
-def bounded(values: Mapping[str, Any], name: str, *, least: int, most: int) -> int | None:
-    """A whole number from `least` to `most`. Raises InvalidRequest."""
-    value = whole_number(values, name)
-    if value is None or least <= value <= most:
-        return value
-    side, bound = (
-        ("below minimum", f">= {least}") if value < least else ("above maximum", f"<= {most}")
-    )
-    raise InvalidRequest(
-        f"Invalid '{name}': integer {side} value. Expected a value {bound}.", param=name
-    )
-
-
-def _refuse(name: str, error: msgspec.ValidationError) -> NoReturn:
-    text = str(error)
+def _refusal(text: str) -> tuple[str, InvalidRequest]:
     place = _PLACE.search(text)
-    param = name + (place[1] if place else "")
-    wrong_type = _WRONG_TYPE.match(text)
-    if wrong_type is None:
-        raise InvalidRequest(
-            f"Invalid value for '{param}': {_PLACE.sub('', text)}.", param=param
-        ) from error
-    kinds = [kind for kind in wrong_type[1].split(" | ") if kind != "null"]
-    expected = " or ".join(_JSON_NAMES[kind] for kind in kinds)
-    found = _JSON_NAMES[wrong_type[2]]
-    raise InvalidRequest(
-        f"Invalid type for '{param}': expected {expected}, but got {found} instead.", param=param
-    ) from error
+    assert place is not None  # that the body is an object is known by now
+    param = place[1]
+    if wrong_type := _WRONG_TYPE.match(text):
+        kinds = [kind for kind in wrong_type[1].split(" | ") if kind != "null"]
+        expected = " or ".join(_JSON_NAMES[kind] for kind in kinds)
+        found = _JSON_NAMES[wrong_type[2]]
+        message = f"Invalid type for '{param}': expected {expected}, but got {found} instead."
+    elif bound := _OUT_OF_BOUNDS.match(text):
+        side = "below minimum" if bound[1] == ">=" else "above maximum"
+        message = (
+            f"Invalid '{param}': integer {side} value. "
+            f"Expected a value {bound[1]} {bound[2]}, but got one that is not."
+        )
+    else:
+        message = f"Invalid value for '{param}': {_PLACE.sub('', text).lower()}."
+    return param, InvalidRequest(message, param=param)

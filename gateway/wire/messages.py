@@ -68,8 +68,13 @@ _AUDIO: Final = msgspec.json.Decoder(_Audio | None)
 
 def survey(messages: Sequence[Message]) -> Survey:
     """Raises InvalidRequest for a text, image or audio part whose own member is of a wrong type."""
-    if all(type(message.content) is str and not message.audio for message in messages):
-        return _ONLY_TEXT
+    for message in messages:
+        if message.content.__class__ is not str or message.audio:
+            return _survey_parts(messages)
+    return _ONLY_TEXT
+
+
+def _survey_parts(messages: Sequence[Message]) -> Survey:
     needs: set[str] = set()
     image_count = image_bytes = audio_bytes = 0
     has_unbounded_parts = False

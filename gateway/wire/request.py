@@ -4,19 +4,32 @@ Only what the gateway must know is typed; every other field stays as the bytes t
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, assert_never
 
 import msgspec
 
 from gateway.core.errors import InvalidRequest
-from gateway.wire.fields import CAP_PARAMS, Endpoint, bounded, read_known, whole_number
+from gateway.wire.fields import (
+    CAP_PARAMS,
+    Chat,
+    Common,
+    Completion,
+    Embedding,
+    Endpoint,
+    Generation,
+    Prompt,
+    read_known,
+)
 from gateway.wire.members import BadJson, has_duplicate_names, read_object
 from gateway.wire.messages import NOTHING, Message, prompt_texts, survey
 
 __all__ = ["CAP_PARAMS", "ClientRequest", "Endpoint", "parse_request", "upstream_body"]
 
-MAX_CHOICES: Final = 128  # OpenAI's bound on `n`
-MAX_OUTPUT_CAP: Final = 2**31 - 1  # far above any model's, and its price still fits 64 bits
+_JSON_SCHEMA: Final = frozenset({"json_schema"})
+_NO_CAPS: Final = (None, None, None)
+_CHAT: Final = msgspec.json.Decoder(Chat)
+_COMPLETION: Final = msgspec.json.Decoder(Completion)
+_EMBEDDING: Final = msgspec.json.Decoder(Embedding)
 
 
 class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,27 +99,14 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
 def parse_request(body: bytes, endpoint: Endpoint) -> ClientRequest:
     """Raises InvalidRequest, with `param` where one field is to blame."""
     fields = _read_fields(body)
-    values = read_known(fields, endpoint)
-    model = values.get("model")
-    if model is None:
-        raise InvalidRequest("Missing required parameter: 'model'.", param="model")
-    if not model:
-        raise InvalidRequest("Invalid 'model': empty string.", param="model")
-    if endpoint is Endpoint.EMBEDDINGS:
-        prompts, prompt_count, token_id_count = _read_prompt(values.get("input"), "input")
-        return ClientRequest(
-            endpoint=endpoint,
-            model=model,
-            fields=fields,
-            body_bytes_without_data_urls=len(body),
-            user=values.get("user"),
-            prompts=prompts,
-            prompt_count=prompt_count,
-            token_id_count=token_id_count,
-        )
-    if endpoint is Endpoint.COMPLETIONS:
-        return _read_completion(values, fields, len(body))
-    return _read_chat(values, fields, len(body))
+    match endpoint:
+        case Endpoint.CHAT:
+            return _read_chat(read_known(body, fields, _CHAT), fields, len(body))
+        case Endpoint.COMPLETIONS:
+            return _read_completion(read_known(body, fields, _COMPLETION), fields, len(body))
+        case Endpoint.EMBEDDINGS:
+            return _read_embedding(read_known(body, fields, _EMBEDDING), fields, len(body))
+    assert_never(endpoint)
 
 
 def upstream_body(
@@ -168,104 +168,144 @@ def _read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     return fields
 
 
-def _read_chat(values: dict[str, Any], fields: dict[str, msgspec.Raw], size: int) -> ClientRequest:
-    messages = values.get("messages")
+def _read_chat(known: Chat, fields: dict[str, msgspec.Raw], body_bytes: int) -> ClientRequest:
+    model = _model(known)
+    messages = known.messages
     if messages is None:
-        raise InvalidRequest("Missing required parameter: 'messages'.", param="messages")
+        raise _missing("messages")
     if not messages:
         raise _empty_array("messages")
     found = survey(messages)
-    needs = found.needs
-    tool_count = len(values.get("tools") or ()) + len(values.get("functions") or ())
+    tool_count = len(known.tools or ()) + len(known.functions or ())
+    needs = found.needs | _needs(known)
     if tool_count:
         needs |= {"tools"}
-    if "audio" in (values.get("modalities") or ()):
+    if known.modalities is not None and "audio" in known.modalities:
         needs |= {"audio"}
+    output_cap, cap_params = _caps(known)
     return ClientRequest(
         endpoint=Endpoint.CHAT,
+        model=model,
         fields=fields,
-        body_bytes_without_data_urls=size - found.image_bytes - found.audio_bytes,
-        needs=_with_format(needs, values),
+        body_bytes_without_data_urls=body_bytes - found.image_bytes - found.audio_bytes,
+        is_stream=known.stream is True,
+        wants_usage=_wants_usage(known),
+        n=known.n or 1,
+        best_of=known.best_of or 1,
+        output_cap=output_cap,
+        cap_params=cap_params,
+        temperature=known.temperature,
+        seed=known.seed,
+        user=known.user,
+        service_tier=known.service_tier,
+        needs=needs,
         image_count=found.image_count,
         inline_audio_bytes=found.audio_bytes,
         has_unbounded_parts=found.has_unbounded_parts,
         messages=messages,
         tool_count=tool_count,
-        **_read_generation(values),
     )
 
 
 def _read_completion(
-    values: dict[str, Any], fields: dict[str, msgspec.Raw], size: int
+    known: Completion, fields: dict[str, msgspec.Raw], body_bytes: int
 ) -> ClientRequest:
-    prompts, prompt_count, token_id_count = _read_prompt(values.get("prompt"), "prompt")
+    model = _model(known)
+    prompts, prompt_count, token_id_count = _read_prompt(known.prompt, "prompt")
+    output_cap, cap_params = _caps(known)
     return ClientRequest(
         endpoint=Endpoint.COMPLETIONS,
+        model=model,
         fields=fields,
-        body_bytes_without_data_urls=size,
-        needs=_with_format(NOTHING, values),
+        body_bytes_without_data_urls=body_bytes,
+        is_stream=known.stream is True,
+        wants_usage=_wants_usage(known),
+        n=known.n or 1,
+        best_of=known.best_of or 1,
+        output_cap=output_cap,
+        cap_params=cap_params,
+        temperature=known.temperature,
+        seed=known.seed,
+        user=known.user,
+        service_tier=known.service_tier,
+        needs=_needs(known),
         prompts=prompts,
         prompt_count=prompt_count,
         token_id_count=token_id_count,
-        **_read_generation(values),
     )
 
 
-def _with_format(needs: frozenset[str], values: dict[str, Any]) -> frozenset[str]:
-    response_format = values.get("response_format")
-    if response_format is not None and response_format.type == "json_schema":
-        return needs | {"json_schema"}
-    return needs
+def _read_embedding(
+    known: Embedding, fields: dict[str, msgspec.Raw], body_bytes: int
+) -> ClientRequest:
+    model = _model(known)
+    if known.input is None:
+        raise _missing("input")
+    prompts, prompt_count, token_id_count = _read_prompt(known.input, "input")
+    return ClientRequest(
+        endpoint=Endpoint.EMBEDDINGS,
+        model=model,
+        fields=fields,
+        body_bytes_without_data_urls=body_bytes,
+        prompts=prompts,
+        prompt_count=prompt_count,
+        token_id_count=token_id_count,
+        user=known.user,
+    )
 
 
-def _read_generation(values: dict[str, Any]) -> dict[str, Any]:
-    """What chat and completions share, by the names of ClientRequest."""
-    options = values.get("stream_options")
-    caps = {
-        name: cap
-        for name in CAP_PARAMS
-        if name in values
-        and (cap := bounded(values, name, least=0, most=MAX_OUTPUT_CAP)) is not None
-    }
-    whole_number(values, "top_logprobs")
-    return {
-        "model": values["model"],
-        "is_stream": values.get("stream") is True,
-        "wants_usage": options is not None and options.include_usage is True,
-        "n": bounded(values, "n", least=1, most=MAX_CHOICES) or 1,
-        "best_of": bounded(values, "best_of", least=1, most=MAX_CHOICES) or 1,
-        "output_cap": min(caps.values(), default=None),
-        "cap_params": tuple(caps),
-        "temperature": values.get("temperature"),
-        "seed": whole_number(values, "seed"),
-        "user": values.get("user"),
-        "service_tier": values.get("service_tier"),
-    }
+def _wants_usage(known: Generation) -> bool:
+    options = known.stream_options
+    return options is not None and options.include_usage is True
 
 
-def _read_prompt(
-    prompt: str | list[str | int | list[int]] | None, name: str
-) -> tuple[list[str], int, int]:
+def _needs(known: Generation) -> frozenset[str]:
+    response_format = known.response_format
+    is_schema = response_format is not None and response_format.type == "json_schema"
+    return _JSON_SCHEMA if is_schema else NOTHING
+
+
+def _caps(known: Generation) -> tuple[int | None, tuple[str, ...]]:
+    """The smallest cap, and the names of all."""
+    caps = (known.max_tokens, known.max_completion_tokens, known.max_output_tokens)
+    if caps == _NO_CAPS:
+        return None, ()
+    sent = {name: cap for name, cap in zip(CAP_PARAMS, caps, strict=True) if cap is not None}
+    return min(sent.values()), tuple(sent)
+
+
+def _model(known: Common) -> str:
+    if known.model is None:
+        raise _missing("model")
+    if not known.model:
+        raise InvalidRequest("Invalid 'model': empty string.", param="model")
+    return known.model
+
+
+def _read_prompt(prompt: Prompt, name: str) -> tuple[list[str], int, int]:
     """Texts, number of prompts, number of token ids."""
     if prompt is None:
-        if name == "input":
-            raise InvalidRequest("Missing required parameter: 'input'.", param="input")
         return [], 1, 0
     if isinstance(prompt, str):
         return [prompt], 1, 0
     if not prompt:
         raise _empty_array(name)
-    texts = [item for item in prompt if isinstance(item, str)]
-    lists = [item for item in prompt if isinstance(item, list)]
-    if len(prompt) not in (len(texts), len(lists)) and (texts or lists):
+    kinds = set(map(type, prompt))
+    if len(kinds) > 1:
         raise InvalidRequest(
             f"Invalid type for '{name}': expected a string, an array of strings, an array of "
             "tokens or an array of token arrays.",
             param=name,
         )
-    if texts or lists:
-        return texts, len(prompt), sum(map(len, lists))
-    return [], 1, len(prompt)
+    if kinds == {int}:
+        return [], 1, len(prompt)
+    texts = [item for item in prompt if isinstance(item, str)]
+    ids = [item for item in prompt if isinstance(item, list)]
+    return texts, len(prompt), sum(map(len, ids))
+
+
+def _missing(name: str) -> InvalidRequest:
+    return InvalidRequest(f"Missing required parameter: '{name}'.", param=name)
 
 
 def _empty_array(name: str) -> InvalidRequest:
