@@ -1,5 +1,5 @@
 """What holds for every test: a closed network, a clean environment, one Hypothesis profile, and no
-silent skips. Order is random (pytest-randomly prints the seed: `-p randomly -p "randomly_seed=N"`).
+silent skips. Order is random (pytest-randomly prints the seed; `--randomly-seed=N` repeats it).
 """
 
 import os
