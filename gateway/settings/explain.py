@@ -56,6 +56,8 @@ def json_schema() -> dict[str, Any]:
     for definition in (schema, *definitions.values()):
         for prop in definition.get("properties", {}).values():
             _accept_variables(prop)
+            if "$ref" in prop:
+                prop.pop("default", None)  # the section's own keys have their defaults
     keys = definitions["TenantSettings"]["properties"]["keys"]
     keys["items"] = {"anyOf": [{"type": "string"}, keys["items"]]}
     return {

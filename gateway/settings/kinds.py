@@ -5,6 +5,7 @@ A validator raises ValueError with what is allowed; what was found is added by `
 
 import re
 import zoneinfo
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,13 +19,14 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from gateway.core.money import MAX_TOTAL_NANO_USD, nano_usd_from_text, usd_text
+from gateway.core.money import MAX_TOTAL_NANO_USD, nano_usd_from_text
 
 MAX_WHOLE = 2**53  # whole numbers stay exact in JSON, Lua and JavaScript
 _MAX_SECONDS = 10 * 366 * 86_400  # ten years: above every sensible time-out and TTL
 
 # At most 24 digits and a short exponent, so that Decimal arithmetic on it is exact and quick.
 _DECIMAL = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][+-]?[0-9])?")
+_AMOUNT_RULE = "must be more than 0, at most 9007199 and have no more than nine decimals"
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]+")
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -46,15 +48,16 @@ class Section(BaseModel):
 def _decimal_usd(value: object) -> str:
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise ValueError('must be a decimal number of US dollars, such as "0.15"')
-    try:
-        return usd_text(nano_usd_from_text(value))
-    except ValueError as error:
-        raise ValueError("must have at most nine decimals and stay below 9007199.25") from error
+    return f"{Decimal(value).normalize():f}"
 
 
 def _positive_usd(value: str) -> str:
-    if not 0 < nano_usd_from_text(value) < MAX_TOTAL_NANO_USD:
-        raise ValueError('must be more than 0 and less than "9007199.25"')
+    try:
+        nano_usd = nano_usd_from_text(value)
+    except ValueError as error:
+        raise ValueError(_AMOUNT_RULE) from error
+    if not 0 < nano_usd < MAX_TOTAL_NANO_USD:
+        raise ValueError(_AMOUNT_RULE)
     return value
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.core.errors import ConfigError
-from gateway.settings.checks import check, declared_names, warnings
+from gateway.settings.checks import check
+from gateway.settings.names import declared_names
 from gateway.settings.problems import config_error
 from gateway.settings.root import Origin, Settings
 from gateway.settings.validation import validate
+from gateway.settings.warning_checks import warnings
 from gateway.settings.yaml_text import read_yaml
 
 

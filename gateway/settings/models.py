@@ -34,6 +34,7 @@ Endpoint = Literal[
     "files",
     "batches",
 ]
+Capability = Literal["tools", "vision", "json_schema", "audio", "files"]
 ALL_CAUSES: tuple[EscalationCause, ...] = (
     "error",
     "timeout",
@@ -103,7 +104,7 @@ class ServiceTierPriceSettings(Section):
     per_request: Usd | None = None
     """USD per request, beside its tokens."""
     above: tuple[PriceStepSettings, ...] = ()
-    """Rates of requests with long prompts, by rising input_tokens."""
+    """Rates of requests with long prompts."""
 
 
 class PriceSettings(ServiceTierPriceSettings):
@@ -114,7 +115,7 @@ class PriceSettings(ServiceTierPriceSettings):
 
     def as_mapping(self) -> Mapping[str, object]:
         """What was set, as plain mappings of decimal strings (`above`: a tuple of them)."""
-        return self.model_dump(exclude_unset=True)
+        return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
 def _name_of(validated: dict[str, Any]) -> str:
@@ -146,8 +147,8 @@ class ModelSettings(Section):
     """Bound on the input tokens of one image."""
     endpoints: tuple[Endpoint, ...] = ("chat",)
     """Endpoints it answers."""
-    supports: tuple[Text, ...] | None = None
-    """Capabilities such as tools, vision, json_schema. Omitted: looked up, else everything."""
+    supports: tuple[Capability, ...] | None = None
+    """Of tools, vision, json_schema, audio, files. Omitted: looked up, else everything."""
     weight: PositiveWhole = 1
     """Its share among entries of the same name."""
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from gateway.settings.kinds import (
     DatabaseUrl,
@@ -19,6 +19,7 @@ from gateway.settings.kinds import (
 )
 
 _MIB = 1024 * 1024
+_SQLITE = "sqlite:///fareway.db"
 
 
 class ServerSettings(Section):
@@ -52,7 +53,9 @@ class StoreSettings(Section):
     """Another Redis for the cache. Empty: `redis_url`."""
     redis_timeout_ms: PositiveWhole = 250
     """Milliseconds one Redis call may take."""
-    database_url: DatabaseUrl = SecretStr("sqlite:///fareway.db")
+    database_url: DatabaseUrl = Field(
+        default=SecretStr(_SQLITE), json_schema_extra={"default": _SQLITE}
+    )
     """The ledger: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."""
     durability: Literal["write", "fsync"] = "write"
     """write: facts survive a killed process. fsync: they survive power loss."""

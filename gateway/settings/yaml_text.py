@@ -14,7 +14,7 @@ import yaml
 from yaml.tokens import ScalarToken
 
 from gateway.core.errors import ConfigError
-from gateway.settings.expansion import expand
+from gateway.settings.expansion import Expanded, expand
 from gateway.settings.problems import KeyPath, Problem, Source, config_error, redacted
 
 if TYPE_CHECKING:
@@ -44,8 +44,11 @@ class Document:
     problems: tuple[Problem, ...]  # variables that could not be expanded; `tree` has None there
 
 
-def read_yaml(text: str, *, file_name: str, environ: Mapping[str, str]) -> Document:
-    """Raises ConfigError where the text is no YAML mapping within the bounds."""
+def read_yaml(text: str, *, file_name: str, environ: Mapping[str, str] | None) -> Document:
+    """With `environ` None, `${...}` stays as it is written.
+
+    Raises ConfigError where the text is no YAML mapping within the bounds.
+    """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{file_name}: has more than {MAX_CHARACTERS} characters")
     try:
@@ -137,7 +140,7 @@ def _without_quotes(text: str) -> str:
 @dataclass(slots=True)
 class _Builder:
     file_name: str
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] | None
     sources: dict[KeyPath, Source] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
@@ -204,7 +207,8 @@ class _Builder:
             raise self._error(node=node, text="tags are not allowed; write the plain value")
         if node.tag == _NULL:
             return None
-        expanded = expand(node.value, self.environ)
+        written = node.value
+        expanded = Expanded(written) if self.environ is None else expand(written, self.environ)
         self.characters += len(expanded.text)
         line = self.sources[path].line
         self.sources[path] = Source(line, expanded.variables)
