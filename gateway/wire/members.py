@@ -64,13 +64,47 @@ def split_members(data: bytes) -> list[Member]:
     return _scan(data) if members is None else members
 
 
-def splice(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
-    """`data` with each (start, end, replacement), sorted and apart from each other, carried out."""
+def value_of(data: bytes, members: list[Member], name: str) -> bytes | None:
+    """The value of the last member of that name, which is the one most readers take."""
+    for member in reversed(members):
+        if member.name == name:
+            return data[member.value_start : member.value_end]
+    return None
+
+
+def with_member(data: bytes, members: list[Member], name: str, value: bytes) -> bytes:
+    """`data` with that value in place of the member's, or with the member added as the last."""
     pieces: list[bytes] = []
     position = 0
-    for start, end, replacement in edits:
-        pieces += (data[position:start], replacement)
-        position = end
+    for member in members:
+        if member.name == name:
+            pieces += (data[position : member.value_start], value)
+            position = member.value_end
+    if not pieces:
+        position = members[-1].value_end if members else data.index(b"{") + 1
+        comma = b"," if members else b""
+        pieces += (data[:position], comma, msgspec.json.encode(name), b":", value)
+    pieces.append(data[position:])
+    return b"".join(pieces)
+
+
+def without_member(data: bytes, members: list[Member], name: str) -> bytes:
+    """`data` without the member and the comma that parted it from the others."""
+    pieces: list[bytes] = []
+    position = 0
+    has_kept = False
+    for member, following in zip(members, [*members[1:], None], strict=True):
+        if member.name != name:
+            has_kept = True
+        elif has_kept or following is None:
+            kept_end = (
+                data.rindex(b",", position, member.key_start) if has_kept else member.key_start
+            )
+            pieces.append(data[position:kept_end])
+            position = member.value_end
+        else:
+            pieces.append(data[position : member.key_start])
+            position = following.key_start
     pieces.append(data[position:])
     return b"".join(pieces)
 

@@ -1,0 +1,53 @@
+"""The `usage` member of an answer or a chunk: hidden, or given a cost, every other byte kept."""
+
+from gateway.wire.members import split_members, value_of, with_member, without_member
+
+
+def hide_usage(data: bytes) -> bytes | None:
+    """A chunk without its usage; None for one that holds nothing else and must not be sent.
+
+    Raises BadJson.
+    """
+    if b'"usage"' not in data:
+        return data
+    members = split_members(data)
+    usage = value_of(data, members, "usage")
+    if usage is None:
+        return data
+    choices = value_of(data, members, "choices")
+    has_choices = choices is not None and choices.strip(b"[] \t\r\n") not in (b"", b"null")
+    has_error = value_of(data, members, "error") not in (None, b"null")
+    if usage != b"null" and not has_choices and not has_error:
+        return None
+    return without_member(data, members, "usage")
+
+
+def with_cost(data: bytes, cost_usd_text: str | None) -> bytes:
+    """An answer or chunk whose usage says what it cost, as a JSON number.
+
+    A cost of the upstream's own moves to cost_details.upstream_inference_cost. Without usage, or
+    with nothing to say (no price, no cost of theirs), `data` itself. Raises BadJson.
+    """
+    if b'"usage"' not in data:
+        return data
+    members = split_members(data)
+    usage = value_of(data, members, "usage")
+    if usage is None or not usage.startswith(b"{"):
+        return data
+    changed = _usage_with_cost(usage, cost_usd_text)
+    return data if changed is usage else with_member(data, members, "usage", changed)
+
+
+def _usage_with_cost(usage: bytes, cost_usd_text: str | None) -> bytes:
+    members = split_members(usage)
+    cost = b"null" if cost_usd_text is None else cost_usd_text.encode()
+    theirs = value_of(usage, members, "cost")
+    if theirs in (None, b"null"):
+        return usage if cost_usd_text is None else with_member(usage, members, "cost", cost)
+    assert theirs is not None
+    details = value_of(usage, members, "cost_details")
+    if details is None or not details.startswith(b"{"):
+        details = b"{}"
+    details = with_member(details, split_members(details), "upstream_inference_cost", theirs)
+    usage = with_member(usage, members, "cost", cost)
+    return with_member(usage, split_members(usage), "cost_details", details)
