@@ -73,10 +73,13 @@ _NEW_CAP_PARAM = re.compile(r"^(o[1-9](-|$)|gpt-([5-9]|\d\d)|codex)")
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is published of a model. `price` None: known, but not billed by the token alone.
+    """What is published of a model.
 
-    `max_output_tokens` is not in genai-prices 0.2; it stays None until it is. `source` says where
-    the facts are from, and which of several prices was taken.
+    `price` None: the model is known, but not what its answers cost (images, hours, pages, or a
+    number that is absent).
+
+    `max_output_tokens` is not in genai-prices 0.2 and so always None. `source` says where the facts
+    are from, and which of several prices was taken.
     """
 
     price: Price | None
@@ -115,7 +118,7 @@ class PriceBook:
         moments = _moments(model, self._at)
         price = _price(provider, model, moments)
         if price is None:
-            source += ", not priced by the token"
+            source += ", not fully priced by the token"
         elif len(moments) > 1:
             source += ", dearest hour of the day"
         return ModelFacts(
@@ -176,7 +179,8 @@ def _moments(model: ModelInfo, at: datetime) -> list[datetime]:
 
 def _price(provider: Provider, model: ModelInfo, moments: list[datetime]) -> Price | None:
     base = _tier_price(model, moments, {})
-    if base is None:
+    if base is None or ("audio" in model.id and base.rates.audio_input is None):
+        # Of some audio models only the text is priced there; audio costs sixteen times as much.
         return None
     tiers: dict[str, Price] = {}
     # A fallback's model (Azure) has the maker's price but not its service tiers, as in the package.

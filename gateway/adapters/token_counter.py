@@ -7,6 +7,7 @@ is billed is what the upstream reports.
 import base64
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from threading import Lock
@@ -39,6 +40,7 @@ _PATTERN = {
 # tiktoken's regex engine panics ("StackOverflow", a BaseException) on about a million blanks in a
 # row, so a long text is counted in pieces.
 _PIECE_CHARACTERS = 100_000
+_UP_TO_A_BLANK = re.compile(r".*\S(?= )", re.DOTALL)
 
 
 class TiktokenCounter:
@@ -95,10 +97,9 @@ def _pieces(text: str) -> Iterator[str]:
     """
     start = 0
     while len(text) - start > _PIECE_CHARACTERS:
-        piece = text[start : start + _PIECE_CHARACTERS]
-        words = piece.rpartition(" ")[0].rstrip(" ")
-        if words and not words[-1].isspace():
-            piece = words
-        yield piece
-        start += len(piece)
+        end = start + _PIECE_CHARACTERS
+        words = _UP_TO_A_BLANK.match(text, start, end)
+        end = words.end() if words else end
+        yield text[start:end]
+        start = end
     yield text[start:]

@@ -30,28 +30,16 @@ class Rates:
         if min(self.input, self.output, *(rate for rate in parts if rate is not None)) < 0:
             raise ValueError("a rate is negative")
 
-    def filled(self) -> "FilledRates":
+    def filled(self) -> "Rates":
         """The same rates with nothing left out."""
-        return FilledRates(
+        return Rates(
             input=self.input,
             output=self.output,
-            cached_input=self.input if self.cached_input is None else self.cached_input,
-            cache_write=self.input if self.cache_write is None else self.cache_write,
-            audio_input=self.input if self.audio_input is None else self.audio_input,
-            audio_output=self.output if self.audio_output is None else self.audio_output,
+            cached_input=_own(self.cached_input, self.input),
+            cache_write=_own(self.cache_write, self.input),
+            audio_input=_own(self.audio_input, self.input),
+            audio_output=_own(self.audio_output, self.output),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class FilledRates:
-    """`Rates` where every part has its number."""
-
-    input: int
-    output: int
-    cached_input: int
-    cache_write: int
-    audio_input: int
-    audio_output: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +91,14 @@ def cost_nano_usd(price: Price, usage: Usage, *, service_tier: str | None = None
 def cost_femto_usd(price: Price, usage: Usage, *, service_tier: str | None = None) -> int:
     """The same cost before its rounding, in 1e-15 USD: additive over tokens of one step."""
     price = _tier_price(price, service_tier)
-    rates = rates_at(price, input_tokens=usage.input_tokens).filled()
+    rates = rates_at(price, input_tokens=usage.input_tokens)
     return (
         usage.plain_input_tokens * rates.input
-        + usage.cached_input_tokens * rates.cached_input
-        + usage.cache_write_tokens * rates.cache_write
-        + usage.audio_input_tokens * rates.audio_input
+        + usage.cached_input_tokens * _own(rates.cached_input, rates.input)
+        + usage.cache_write_tokens * _own(rates.cache_write, rates.input)
+        + usage.audio_input_tokens * _own(rates.audio_input, rates.input)
         + usage.plain_output_tokens * rates.output
-        + usage.audio_output_tokens * rates.audio_output
+        + usage.audio_output_tokens * _own(rates.audio_output, rates.output)
         + price.per_request_nano_usd * TOKENS_PER_PRICE
     )
 
@@ -155,12 +143,21 @@ def _tier_price(price: Price, service_tier: str | None) -> Price:
     return price
 
 
+def _own(rate: int | None, whole: int) -> int:
+    return whole if rate is None else rate
+
+
 def _bound_in_tier(price: Price, input_tokens: int, output_tokens: int) -> int:
-    reachable = [price.rates]
-    reachable += [step.rates for step in price.above if step.input_tokens < input_tokens]
-    femto_usd = max(
-        input_tokens * max(rates.input, rates.cached_input, rates.cache_write, rates.audio_input)
-        + output_tokens * max(rates.output, rates.audio_output)
-        for rates in (each.filled() for each in reachable)
-    )
+    femto_usd = _bound_at(price.rates, input_tokens, output_tokens)
+    for step in price.above:
+        if step.input_tokens < input_tokens:
+            femto_usd = max(femto_usd, _bound_at(step.rates, input_tokens, output_tokens))
     return divide_up(femto_usd, TOKENS_PER_PRICE) + price.per_request_nano_usd
+
+
+def _bound_at(rates: Rates, input_tokens: int, output_tokens: int) -> int:
+    # A rate left out is its whole's, which is compared anyway: 0 stands for it.
+    dearest_input = max(
+        rates.input, rates.cached_input or 0, rates.cache_write or 0, rates.audio_input or 0
+    )
+    return input_tokens * dearest_input + output_tokens * max(rates.output, rates.audio_output or 0)

@@ -4,8 +4,6 @@ The object is untrusted. A total that cannot be read means no usage at all (None
 estimates); a part that cannot be read is left out, and costs its whole's rate.
 """
 
-from collections.abc import Mapping
-
 from gateway.core.usage import Usage, UsageSource
 
 # Several times the longest context window on sale in 2026; anything larger is a defect, no count.
@@ -31,7 +29,7 @@ def parse_usage(raw: object) -> Usage | None:
     a usage with good totals is worth more than our estimate. Where parts of the input overlap,
     audio is kept first, then cache writes, then cached tokens: never the cheaper reading.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         return None
     is_messages = raw.get("prompt_tokens") is None
     prompt = _count(raw.get("input_tokens" if is_messages else "prompt_tokens"))
@@ -54,7 +52,7 @@ def _completion(value: object, *, prompt: int | None, total: int | None) -> int 
 
 
 def _outside_input(
-    raw: Mapping[object, object],
+    raw: dict[object, object],
     *,
     prompt: int,
     completion: int,
@@ -67,7 +65,7 @@ def _outside_input(
 
 
 def _usage(
-    raw: Mapping[object, object], *, input_tokens: int, completion: int, total: int | None
+    raw: dict[object, object], *, input_tokens: int, completion: int, total: int | None
 ) -> Usage:
     input_details = _section(raw, "prompt_tokens_details", "input_tokens_details")
     output_details = _section(raw, "completion_tokens_details", "output_tokens_details")
@@ -100,22 +98,26 @@ def _usage(
     )
 
 
-def _section(raw: Mapping[object, object], *names: str) -> Mapping[object, object]:
+def _section(raw: dict[object, object], *names: str) -> dict[object, object]:
     for name in names:
         section = raw.get(name)
-        if isinstance(section, Mapping):
+        if isinstance(section, dict):
             return section
     return {}
 
 
-def _first(section: Mapping[object, object], *names: str) -> int:
+def _first(section: dict[object, object], *names: str) -> int:
     """The first of the counts that is there and above zero; 0 where none is."""
-    return next((count for name in names if (count := _count(section.get(name)))), 0)
+    for name in names:
+        count = _count(section.get(name))
+        if count:
+            return count
+    return 0
 
 
 def _count(value: object) -> int | None:
+    if type(value) is int:  # a bool is no count
+        return value if 0 <= value <= MAX_TOKENS else None
     if isinstance(value, float) and value.is_integer():  # NaN and infinities are not
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= MAX_TOKENS else None
+        return _count(int(value))
+    return None
