@@ -130,6 +130,8 @@ def cached_discount_nano_usd(price: Price, usage: Usage, *, service_tier: str | 
     The cost with no token read from or written to a cache, minus the cost; negative where writing
     cost more than reading saved.
     """
+    if not usage.cached_input_tokens and not usage.cache_write_tokens:
+        return 0
     uncached = replace(usage, cached_input_tokens=0, cache_write_tokens=0)
     return cost_nano_usd(price, uncached, service_tier=service_tier) - cost_nano_usd(
         price, usage, service_tier=service_tier

@@ -105,8 +105,7 @@ def test_a_tier_that_costs_the_base_is_left_out() -> None:
     assert "default" not in dict(price_of("gpt-4o-mini").service_tiers)
 
 
-def test_a_tier_keeps_the_base_rates_it_does_not_change() -> None:
-    # gpt-5.4's priority has no long-context price of its own for nothing it overrides; its flex has.
+def test_a_service_tier_has_its_own_steps() -> None:
     flex = dict(price_of("gpt-5.4").service_tiers)["flex"]
 
     assert flex.above == (
