@@ -44,7 +44,8 @@ _UP_TO_A_BLANK = re.compile(r".*\S(?= )", re.DOTALL)
 
 
 class TiktokenCounter:
-    """A `TokenCounter`. An encoding is loaded when it is first needed (0.3 s, 40 MB), once."""
+    """A `TokenCounter`. An encoding is loaded when it is first needed, once: o200k_base
+    takes 0.5 s and 80 MB, cl100k_base 0.3 s and 30 MB."""
 
     def __init__(self) -> None:
         self._encodings: dict[str, tiktoken.Encoding] = {}
