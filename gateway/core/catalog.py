@@ -1,6 +1,7 @@
 """What the configuration offers, resolved and frozen: providers, models, routes, tenants.
 
-One `Catalog` is swapped whole when the configuration changes; a request keeps the one it began with.
+One `Catalog` is swapped whole when the configuration changes; a request keeps the one it began
+with.
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A name clients ask for. With a `router`: tiers, cheapest first; without: plain fallback order."""
+    """A name clients ask for. With tiers: cheapest first; without: `models` in fallback order."""
 
     name: str
     router: str | None

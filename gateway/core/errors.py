@@ -9,7 +9,7 @@
     │   ├── UnsupportedParameter, UnsupportedCapability
     │   ├── ContextLengthExceeded
     │   ├── RequestTooLarge
-    │   ├── ModelUnpriced
+    │   ├── ModelUnpriced, MaxCostExceeded, OnlyIfCachedMiss
     │   └── Draining, Overloaded, StoreUnavailable
     ├── UpstreamFailure          theirs; `kind` says how, retryable or not
     ├── UpstreamRejection        a 4xx of the upstream that is the client's doing: passed through
@@ -78,6 +78,12 @@ class RequestTooLarge(Refusal): ...
 class ModelUnpriced(Refusal): ...
 
 
+class MaxCostExceeded(Refusal): ...
+
+
+class OnlyIfCachedMiss(Refusal): ...
+
+
 class StoreUnavailable(Refusal): ...
 
 
@@ -136,7 +142,7 @@ class UpstreamRejection(FarewayError):
 
 
 class ConfigError(FarewayError):
-    """Settings that cannot be used. The message names file, key, what was found, what is allowed."""
+    """Settings that cannot be used: the message names file, key, what was found and is allowed."""
 
 
 class ArtifactError(FarewayError):

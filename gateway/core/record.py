@@ -3,6 +3,7 @@
 Ledger, metrics, logs and replay all read the same `RequestRecord`, so they cannot disagree.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -94,6 +95,7 @@ class AttemptRecord:
     output_cap: int | None = None
     cost_nano_usd: int | None = None
     baseline_nano_usd: int | None = None
+    cached_discount_nano_usd: int = 0  # what the provider's prompt cache took off the cost
     first_token_ms: int | None = None
     duration_ms: int | None = None
 
@@ -158,8 +160,41 @@ class RequestRecord:
     routing_s: float
     duration_s: float
 
+    @property
+    def delivered(self) -> AttemptRecord | None:
+        return next((attempt for attempt in self.attempts if attempt.delivered), None)
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """What the request cost, over all attempts; None where one has no price."""
+        return total_nano_usd(attempt.cost_nano_usd for attempt in self.attempts)
+
+    @property
+    def saved_nano_usd(self) -> int | None:
+        """Baseline less cost over all attempts: negative where the gateway cost more."""
+        cost = self.cost_nano_usd
+        if cost is None:
+            return None
+        return sum(attempt.baseline_nano_usd or 0 for attempt in self.attempts) - cost
+
+    @property
+    def saved_by_prompt_cache_nano_usd(self) -> int:
+        """The part of `saved_nano_usd` that the provider's prompt cache took off; routing did the
+        rest."""
+        return sum(attempt.cached_discount_nano_usd for attempt in self.attempts)
+
     def rows(self) -> tuple[LedgerRow, ...]:
         return tuple(ledger_row(self.facts, attempt) for attempt in self.attempts)
+
+
+def total_nano_usd(amounts: Iterable[int | None]) -> int | None:
+    """Their sum; None where one is unknown."""
+    total = 0
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
 
 
 def ledger_row(facts: RequestFacts, attempt: AttemptRecord) -> LedgerRow:

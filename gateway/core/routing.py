@@ -6,6 +6,7 @@ serving, `/v1/route`, the command line and replay decide alike.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.core.catalog import Catalog, Model, Route, Tenant, Tier
 from gateway.core.errors import ModelNotAllowed, ModelNotFound
@@ -32,7 +33,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client's `model` means. `route` None: a plain model. `cut`: the number of `auto:0.7`."""
+    """What a client's `model` means. `route` None: a plain model. `cut`: the 0.7 of `auto:0.7`."""
 
     name: str
     route: Route | None
@@ -83,7 +84,7 @@ def _cut(suffix: str) -> float | None:
 
 
 def check_allowed(asked: Asked, tenant: Tenant) -> None:
-    """Raises ModelNotAllowed. A suffix is allowed where its route is; a route may use its models."""
+    """Raises ModelNotAllowed. A suffix is allowed where its route is; a route may use its own."""
     wanted = asked.route.name if asked.route else asked.name
     if tenant.allow is not None and wanted not in tenant.allow:
         raise ModelNotAllowed(
@@ -96,9 +97,9 @@ def tier_of(score: Score, tiers: Sequence[Tier]) -> str:
     """The tier's name: research where its own head passes its threshold, else the last tier whose
     threshold the score reaches; the first tier needs none."""
     for tier in tiers:
-        if tier.name == RESEARCH and tier.threshold is not None:
-            if score.p_research >= tier.threshold:
-                return tier.name
+        is_research = tier.name == RESEARCH and tier.threshold is not None
+        if is_research and score.p_research >= (tier.threshold or 0.0):
+            return tier.name
     chosen = tiers[0].name
     for tier in tiers[1:]:
         if tier.name != RESEARCH and tier.threshold is not None and score.score >= tier.threshold:
@@ -131,12 +132,28 @@ def ladder(asked: Asked, tier: str | None) -> tuple[Rung, ...]:
         return (Rung(None, asked.name),)
     if not asked.route.tiers:
         return tuple(Rung(None, model) for model in asked.route.models)
-    names = [candidate.name for candidate in asked.route.tiers]
-    start = names.index(tier) if tier is not None else 0
+    return _rungs(asked.route.tiers[_position(asked.route.tiers, tier) :])
+
+
+def below(asked: Asked, tier: str | None) -> tuple[Rung, ...]:
+    """The models under the starting tier, dearest first: for what nothing above may serve."""
+    if asked.route is None or not asked.route.tiers:
+        return ()
+    tiers = asked.route.tiers
+    position = _position(tiers, tier)
+    above = {model for candidate in tiers[position:] for model in candidate.models}
+    return tuple(rung for rung in _rungs(tiers[:position][::-1]) if rung.model not in above)
+
+
+def _position(tiers: Sequence[Tier], name: str | None) -> int:
+    return next((index for index, tier in enumerate(tiers) if tier.name == name), 0)
+
+
+def _rungs(tiers: Sequence[Tier]) -> tuple[Rung, ...]:
     rungs: dict[str, Rung] = {}
-    for candidate in asked.route.tiers[start:]:
-        for model in candidate.models:
-            rungs.setdefault(model, Rung(candidate.name, model))
+    for tier in tiers:
+        for model in tier.models:
+            rungs.setdefault(model, Rung(tier.name, model))
     return tuple(rungs.values())
 
 
@@ -155,23 +172,37 @@ def balanced(deployments: Sequence[Model], pick: float) -> tuple[Model, ...]:
     return (first, *(model for model in deployments if model is not first))
 
 
+class Obstacle(StrEnum):
+    ENDPOINT = "endpoint"
+    CAPABILITY = "capability"
+    CONTEXT = "context"
+    CEILING = "ceiling"
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Why a model cannot serve a request; `text` says it to people."""
+
+    obstacle: Obstacle
+    text: str
+
+
 def exclusion(
     model: Model, *, endpoint: str, capabilities: frozenset[str], input_tokens: int | None
-) -> str | None:
-    """Why a model cannot serve a request, in words; None where it can.
+) -> Exclusion | None:
+    """What keeps a model from serving a request; None where nothing does.
 
     `input_tokens` is an exact count, None where a bound already shows that the prompt fits.
     """
     if endpoint not in model.endpoints:
-        return f"does not serve {endpoint}"
+        return Exclusion(Obstacle.ENDPOINT, f"does not serve {endpoint}")
     if model.supports is not None and not capabilities <= model.supports:
-        return f"does not support {', '.join(sorted(capabilities - model.supports))}"
-    if (
-        input_tokens is not None
-        and model.context_window is not None
-        and input_tokens > model.context_window
-    ):
-        return f"context window of {model.context_window} tokens, prompt of {input_tokens}"
+        missing = ", ".join(sorted(capabilities - model.supports))
+        return Exclusion(Obstacle.CAPABILITY, f"does not support {missing}")
+    window = model.context_window
+    if input_tokens is not None and window is not None and input_tokens > window:
+        text = f"has a context window of {window} tokens, the prompt has {input_tokens}"
+        return Exclusion(Obstacle.CONTEXT, text)
     return None
 
 

@@ -125,7 +125,8 @@ class Meter(Protocol):
 class TokenCounter(Protocol):
     def count(self, text: str, *, upstream_model: str) -> int:
         """Tokens of a plain text under that model's encoding (o200k_base where it is unknown).
-        Special-token texts count as plain text. About 12 µs per 100 tokens: long ones off the loop."""
+        Special-token texts count as plain text. About 12 µs per 100 tokens: long ones off the
+        loop."""
         ...
 
 

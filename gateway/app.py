@@ -1,0 +1,98 @@
+"""Runs the gateway as an HTTP server until it is told to stop."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+import uvloop
+
+from gateway.bootstrap.serving import Serving, open_serving
+
+# Connections that wait to be accepted; a burst of clients should not see resets.
+BACKLOG = 2048
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+log = structlog.get_logger("fareway")
+
+
+def run(path: Path, environ: Mapping[str, str], *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM, then let open requests finish for `server.drain_s`.
+
+    Raises what `open_serving` raises, and OSError where the address cannot be had.
+    """
+    log_to_stderr()
+    with _bound(host, port) as listener:
+        uvloop.run(_serve(path, environ, listener))
+
+
+def log_to_stderr(level: str = "info") -> None:
+    """One JSON object a line on standard error; no keys, no prompts."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.ERROR)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def _serve(path: Path, environ: Mapping[str, str], listener: socket.socket) -> None:
+    async with open_serving(path, environ) as serving:
+        log_to_stderr(serving.settings.logging.level)
+        config = uvicorn.Config(
+            serving.app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=max(1, int(serving.settings.server.drain_s)),
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("serving", host=host, port=port, config=serving.gateway.current.catalog.version)
+        await _DrainingServer(config, serving).serve(sockets=[listener])
+        log.info("stopped")
+
+
+class _DrainingServer(uvicorn.Server):
+    """Fails readiness from the first signal on, and returns when drained: uvicorn itself would
+    raise the signal again, which ends the process before the ledger is closed."""
+
+    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+        super().__init__(config)
+        self._gateway = serving.gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        self._gateway.is_draining = True
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
