@@ -43,5 +43,5 @@ def book(
     return Booking(
         State.SETTLED,
         cost_nano_usd(model.price, usage, service_tier=service_tier),
-        cached_discount_nano_usd(model.price, usage),
+        cached_discount_nano_usd(model.price, usage, service_tier=service_tier),
     )
