@@ -31,49 +31,56 @@ _LIST_ITEM = re.compile(r"^\s{0,8}(?:[-*•]|\d{1,2}[.)])\s", re.MULTILINE)
 _UPPER = re.compile(r"[A-Z][a-z]")
 _UNSPACED_CHARACTER = re.compile(rf"[{_UNSPACED}]")
 _LATEX = re.compile(r"\\[a-zA-Z]+|\$[^$\n]{1,80}\$")
-_SUM = re.compile(r"\d\s*[-+*/x×÷^]\s*\d")
+_SUM = re.compile(r"\d\s*[-+*/x\u00d7\u00f7^]\s*\d")
 # Counted as plain text: twelve counts cost a thirtieth of one regular expression for the same.
-_CODE_MARKS = ("```", "def ", "import ", "return ", "();", ");\n", "{\n", "=>", "</", "#include",
-               "SELECT ", "Traceback")  # fmt: skip
-_SENTENCE_ENDS = (". ", "? ", "! ", ".\n", "?\n", "。", "！", "？")
+_CODE_MARKS = (
+    *("```", "def ", "import ", "return ", "();", ");\n", "{\n"),
+    *("=>", "</", "#include", "SELECT ", "Traceback"),
+)
+_SENTENCE_ENDS = (". ", "? ", "! ", ".\n", "?\n", *"\u3002\uff01\uff1f")
 
 _SHORT_WORDS = 4  # "thanks!", "What is 2+2?"
 _MIDDLING_WORDS = 12
 _LONG_WORDS = 80
 
-_SHAPE_NAMES = (
-    "a long text",
-    "many words",
-    "long words",
-    "many lines",
-    "many sentences",
-    "very few words",
-    "few words",
-    "more than a paragraph",
-    "questions asked",
-    "exclamations",
-    "commas",
-    "colons and semicolons",
-    "brackets",
-    "quotes",
-    "currency or LaTeX marks",
-    "equals signs",
-    "capitalised words",
-    "non-ASCII characters",
-    "a script without spaces",
-    "numbers",
-    "long numbers",
-    "decimal numbers",
-    "answer options to choose from",
-    "list items",
-    "code",
-    "LaTeX",
-    "a written-out sum",
-    "varied words",
-    "a language other than English",
+# What a figure above and below the usual is called, for a decision's reasons.
+_SHAPE_NAMES: tuple[tuple[str, str], ...] = (
+    ("a long text", "a short text"),
+    ("many words", "few words"),
+    ("long words", "short words"),
+    ("many lines", "few lines"),
+    ("many sentences", "few sentences"),
+    ("hardly any words", "more than a few words"),
+    ("one short sentence", "more than one short sentence"),
+    ("more than a paragraph", "at most a paragraph"),
+    ("several questions", "no question mark"),
+    ("exclamations", "no exclamation"),
+    ("many commas", "few commas"),
+    ("colons and semicolons", "no colons"),
+    ("brackets", "no brackets"),
+    ("quotes", "no quotes"),
+    ("currency or LaTeX marks", "no currency or LaTeX marks"),
+    ("equals signs", "no equals signs"),
+    ("many capitals", "few capitals"),
+    ("characters beyond ASCII", "plain ASCII"),
+    ("a script without spaces", "words with spaces"),
+    ("many numbers", "few numbers"),
+    ("long numbers", "short numbers"),
+    ("decimal numbers", "no decimal numbers"),
+    ("answer options to choose from", "no answer options"),
+    ("list items", "no list"),
+    ("code", "no code"),
+    ("LaTeX", "no LaTeX"),
+    ("a written-out sum", "no written-out sum"),
+    ("varied words", "repeated words"),
+    ("a language other than English", "English"),
 )
-_OPENING_NAMES = tuple(f"opens: {name}" for name in CUE_NAMES)
-FEATURE_NAMES: tuple[str, ...] = _SHAPE_NAMES + CUE_NAMES + _OPENING_NAMES
+FEATURE_NAMES: tuple[tuple[str, str], ...] = (
+    *_SHAPE_NAMES,
+    *((f"asks for {name}", f"no {name}") for name in CUE_NAMES),
+    *((f"opens with {name}", f"does not open with {name}") for name in CUE_NAMES),
+)
+"""One entry a figure: its name where the figure is above the usual, and below."""
 
 _CUE_COUNT = len(CUE_NAMES)
 

@@ -56,12 +56,10 @@ def _every_threshold(score: Floats, cheap: Floats, strong: Floats) -> tuple[Floa
 
 def _ten_bins(score: Floats, cheap: Floats, strong: Floats) -> tuple[Floats, Floats]:
     """Everything at or above each decile goes to the strong model; above the last, nothing."""
-    edges = np.unique(np.quantile(score, np.linspace(0.0, 1.0, 11)))
-    points = []
-    for edge in edges[:-1]:
+    points = [(0.0, cheap.mean())]
+    for edge in np.unique(np.quantile(score, np.linspace(0.0, 0.9, 10))):
         sent = score >= edge
         points.append((sent.mean(), np.where(sent, strong, cheap).mean()))
-    points.append((0.0, cheap.mean()))
     points.sort()
     curve = np.array(points)
     return curve[:, 0], curve[:, 1]

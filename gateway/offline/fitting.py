@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
-import scipy.sparse
+import scipy.sparse  # type: ignore[import-untyped]  # it ships no types
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from gateway.core.features import TextFeatures
 from gateway.offline.datasets import Row
 from gateway.router_artifact import RouterWeights
-from gateway.router_artifact.weights import Floats
+from gateway.router_artifact.weights import GAIN_HEAD_SHARE, Floats
 
 # Chosen by five-fold APGR on the shipped rows (MMLU, GSM8K): .1/.2/.3, 2/4/8/16, .03/.1/.3 tried.
 _FIGURE_SCALE = 0.2
@@ -70,7 +70,8 @@ class FittedRouter:
         p_cheap, p_strong = (gate * cheap).sum(axis=1), (gate * strong).sum(axis=1)
         return Outputs(
             gate=gate,
-            gain=((gate * gains).sum(axis=1) + p_strong - p_cheap) / 2,
+            gain=GAIN_HEAD_SHARE * (gate * gains).sum(axis=1)
+            + (1 - GAIN_HEAD_SHARE) * (p_strong - p_cheap),
             p_cheap=p_cheap,
             p_strong=p_strong,
             p_research=self.research.predict_proba(inputs)[:, 1],
@@ -103,7 +104,7 @@ class FittedRouter:
             domains=self.domains,
             terms=tuple(map(str, terms)),
             idf=np.asarray(self.vectoriser.idf_, dtype=np.float64),
-            term_weights=weights[: len(terms)],
+            term_weights=np.ascontiguousarray(weights[: len(terms)]),
             figure_weights=figure_weights,
             figure_means=np.asarray(self.scaler.mean_, dtype=np.float64),
             intercepts=np.concatenate(intercepts) - self.scaler.mean_ @ figure_weights,
@@ -125,10 +126,8 @@ def fit(rows: Sequence[Row], features: Sequence[TextFeatures], *, seed: int) -> 
     domain = np.array([row.domain for row in rows])
     gate = LogisticRegression(C=_GATE_STRENGTH, max_iter=_ITERATIONS_MAX, random_state=seed)
     gate.fit(inputs, domain, sample_weight=weight)
-    cheap, strong = (
-        np.array([row.cheap for row in rows]),
-        np.array([row.strong for row in rows]),
-    )
+    cheap = np.array([row.cheap for row in rows])
+    strong = np.array([row.strong for row in rows])
     experts = []
     for name in gate.classes_:
         of = domain == name

@@ -66,7 +66,7 @@ def load_scorer(folder: Path) -> ArtifactScorer:
     try:
         terms = json.loads(contents[TERMS])
         with np.load(io.BytesIO(contents[WEIGHTS]), allow_pickle=False) as packed:
-            arrays = {name: packed[name].astype(np.float64) for name in _ARRAYS}
+            arrays = {name: packed[name].astype(np.float64, order="C") for name in _ARRAYS}
         weights = RouterWeights(
             domains=tuple(map(str, manifest["domains"])), terms=tuple(map(str, terms)), **arrays
         )

@@ -1,6 +1,7 @@
 """Everything a router learnt, as plain arrays: what training makes and serving applies."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,10 @@ from numpy.typing import NDArray
 from gateway.core.errors import ArtifactError
 
 Floats = NDArray[np.float64]
+
+# The gain is this share of its own head and the rest of P(strong) - P(cheap). By five-fold APGR the
+# own head is better on word problems (.61 against .56), the difference elsewhere (by .002-.005).
+GAIN_HEAD_SHARE: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
