@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gateway.core.errors import ConfigError
 
@@ -89,6 +90,11 @@ def nearest_line(path: KeyPath, sources: Mapping[KeyPath, Source]) -> int | None
     return None
 
 
+def _one_line(text: str) -> str:
+    """Line breaks, control characters and lone surrogates escaped: they would garble a log."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 def config_error(
     problems: Iterable[Problem], *, file_name: str, sources: Mapping[KeyPath, Source]
 ) -> ConfigError:
@@ -101,7 +107,5 @@ def config_error(
         lines.append(
             (line or 0, f"{place}: {key}: {problem.text}" if key else f"{place}: {problem.text}")
         )
-    unique = dict.fromkeys(text for _, text in sorted(lines, key=lambda entry: entry[0]))
-    message = "\n".join(unique)
-    # A lone surrogate (from a YAML escape or a mangled environment) cannot be printed or logged.
-    return ConfigError(message.encode("utf-8", "backslashreplace").decode())
+    unique = dict.fromkeys(_one_line(text) for _, text in sorted(lines, key=itemgetter(0)))
+    return ConfigError("\n".join(unique))

@@ -28,25 +28,26 @@ _SMALL = 1_000_000  # bounds from here on only keep arithmetic exact and are no 
 
 
 def configuration_reference() -> str:
-    """The whole page, Markdown."""
+    """The whole page, Markdown. A section that stands in several places is told once."""
     schema = Settings.model_json_schema()
-    parts = [_INTRODUCTION]
-    for path, section in _sections(schema, schema["$defs"], ""):
-        parts.append(_table(path, section, schema["$defs"]))
-    return "\n".join(parts)
+    definitions = schema["$defs"]
+    places: dict[str, list[str]] = {}
+    for path, name in _sections(schema, definitions, ""):
+        places.setdefault(name, []).append(path)
+    tables = [_table(paths, definitions[name], definitions) for name, paths in places.items()]
+    return "\n".join([_INTRODUCTION, *tables])
 
 
 def _sections(
     node: dict[str, Any], definitions: dict[str, Any], path: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every mapping of the file, a section before the sections inside it."""
+) -> Iterator[tuple[str, str]]:
+    """(path, definition) of every mapping of the file, one before those inside it."""
     for name, prop in node["properties"].items():
         inner, suffix = _inner(prop)
-        section = definitions.get(inner)
-        if section is not None:
+        if inner in definitions:
             where = f"{path}.{name}{suffix}".lstrip(".")
-            yield where, section
-            yield from _sections(section, definitions, where)
+            yield where, inner
+            yield from _sections(definitions[inner], definitions, where)
 
 
 def _inner(prop: dict[str, Any]) -> tuple[str, str]:
@@ -65,8 +66,10 @@ def _definition(node: dict[str, Any]) -> str:
     return str(node.get("$ref", "")).rsplit("/", 1)[-1]
 
 
-def _table(path: str, section: dict[str, Any], definitions: dict[str, Any]) -> str:
-    lines = [f"## {path}", "", section["description"], ""]
+def _table(paths: list[str], section: dict[str, Any], definitions: dict[str, Any]) -> str:
+    lines = [f"## {paths[0]}", "", section["description"], ""]
+    if paths[1:]:
+        lines += ["Also: " + ", ".join(f"`{path}`" for path in paths[1:]) + ".", ""]
     lines += ["| key | takes | default | meaning |", "|---|---|---|---|"]
     required = section.get("required", [])
     for name, prop in section["properties"].items():

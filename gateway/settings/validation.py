@@ -80,13 +80,11 @@ class Pruned:
         """Whether something was cut at, in or around `path`."""
         return any(cut[: len(path)] == path or path[: len(cut)] == cut for cut in self.cuts)
 
-    def cut(self, path: KeyPath) -> bool:
-        """Cuts the closest part at or around `path` that still stands; False where none does."""
+    def standing(self, path: KeyPath) -> KeyPath:
+        """The closest part at or around `path` that is in the file and not cut; () if none is."""
         while path and (path in self.cuts or not self._is_in_file(path)):
             path = path[:-1]
-        if path:
-            self.cuts.add(path)
-        return bool(path)
+        return path
 
     def _is_in_file(self, path: KeyPath) -> bool:
         node: object = self.tree
@@ -118,15 +116,16 @@ def validate(
             return Settings.model_validate(pruned.rest()), pruned, problems
         except ValidationError as error:
             errors = error.errors(include_url=False)
-        has_progress = False
-        known_cuts = Pruned(tree, set(pruned.cuts))
-        located = [(known_cuts.path_in_file(_path(details)), details) for details in errors]
-        for path, details in located:
-            if not known_cuts.touches(path) and details["type"] != _FOLLOWS:
+        next_cuts: set[KeyPath] = set()  # of this round: all errors were found in the same rest
+        for details in errors:
+            path = pruned.path_in_file(_path(details))
+            if not pruned.touches(path) and details["type"] != _FOLLOWS:
                 problems.append(_problem(path, details, sources.get(path)))
-            has_progress = pruned.cut(path) or has_progress
-        if not has_progress:
+            next_cuts.add(pruned.standing(path))
+        next_cuts.discard(())
+        if not next_cuts:
             return None, pruned, problems
+        pruned.cuts |= next_cuts
 
 
 def _path(details: ErrorDetails) -> KeyPath:

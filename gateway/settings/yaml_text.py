@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Bounds: a gateway with some thousand tenants stays far below each; a hostile file ends quickly.
 MAX_CHARACTERS = 4 * 1024 * 1024
 MAX_DEPTH = 32
-MAX_NODES = 200_000  # counted after aliases are followed
+MAX_NODES = 100_000  # counted after aliases are followed
 MAX_EXPANDED_CHARACTERS = 4 * MAX_CHARACTERS
 
 _TAG = "tag:yaml.org,2002:"
