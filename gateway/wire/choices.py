@@ -128,20 +128,24 @@ def _add_texts(choice: _Choice, texts: list[str]) -> None:
 
 
 def _read_leniently(data: bytes) -> _Body:
-    members = split_members(data)
     try:
         tree = LENIENT.decode(data.decode())
-    except UnicodeDecodeError as error:
-        raise BadJson("JSON is not UTF-8") from error
     except RecursionError as error:
         raise BadJson("JSON is nested too deep") from error
+    except ValueError as error:
+        raise BadJson("JSON is malformed") from error
+    if not isinstance(tree, dict):
+        raise BadJson("expected a JSON object")
+    raw_error = None
+    if tree.get("error") is not None:
+        raw_error = value_of(data, split_members(data), "error")
     return _Body(
         id=_text(tree.get("id")),
         model=_text(tree.get("model")),
         choices=[_choice(choice) for choice in _objects(tree.get("choices"))],
         data=[AnyObject() for _ in _objects(tree.get("data"))],
         usage=tree.get("usage"),
-        error=msgspec.Raw(value_of(data, members, "error") or b""),
+        error=msgspec.Raw(raw_error or b""),
     )
 
 

@@ -93,10 +93,10 @@ def without_member(data: bytes, members: list[Member], name: str) -> bytes:
     pieces: list[bytes] = []
     position = 0
     has_kept = False
-    for member, following in zip(members, [*members[1:], None], strict=True):
+    for number, member in enumerate(members, start=1):
         if member.name != name:
             has_kept = True
-        elif has_kept or following is None:
+        elif has_kept or number == len(members):
             kept_end = (
                 data.rindex(b",", position, member.key_start) if has_kept else member.key_start
             )
@@ -104,7 +104,7 @@ def without_member(data: bytes, members: list[Member], name: str) -> bytes:
             position = member.value_end
         else:
             pieces.append(data[position : member.key_start])
-            position = following.key_start
+            position = members[number].key_start
     pieces.append(data[position:])
     return b"".join(pieces)
 

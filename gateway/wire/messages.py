@@ -158,8 +158,12 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 def prompt_texts(messages: Sequence[Message], raw: msgspec.Raw) -> list[str]:
     """Every text in `messages`, which were read from `raw`: roles, names and calls included."""
+    try:
+        all_members = _MEMBERS.decode(raw)
+    except RecursionError:  # just within the depth we can read when it was parsed, and now not
+        return [bytes(raw).decode()]
     texts = []
-    for message, members in zip(messages, _MEMBERS.decode(raw), strict=True):
+    for message, members in zip(messages, all_members, strict=True):
         for name, value in members.items():
             if name == "content":
                 texts += message.texts()
@@ -176,5 +180,5 @@ def _member_texts(name: str, value: msgspec.Raw) -> list[str]:
                 text for call in calls for text in (call.function.name, call.function.arguments)
             ]
         return [_TEXT.decode(value)]
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return [bytes(value).decode()]  # of another shape: at its length in JSON

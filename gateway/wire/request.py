@@ -85,10 +85,11 @@ class ClientRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def prompt_text(self) -> str:
         """All text a model reads, tools included, for an exact count; no token ids, no data."""
+        if self.endpoint is Endpoint.COMPLETIONS and (suffix := self.fields.get("suffix")):
+            more = msgspec.json.decode(suffix, type=str | None)
+            return "\n".join(filter(None, [*self.prompts, more]))
         if self.endpoint is not Endpoint.CHAT:
-            suffix = self.fields.get("suffix")
-            more = [msgspec.json.decode(suffix, type=str | None)] if suffix is not None else []
-            return "\n".join(filter(None, [*self.prompts, *more]))
+            return "\n".join(self.prompts)
         texts = prompt_texts(self.messages, self.fields["messages"])
         for name in ("tools", "functions", "response_format"):
             if (raw := self.fields.get(name)) is not None:
@@ -119,7 +120,7 @@ def upstream_body(
     """The client's fields in their order, each value as sent but for `model`, usage and caps.
 
     `force_usage` asks a stream for its usage. `output_cap` (name, tokens) lowers every cap the
-    client sent; where it sent none, one of that name is added.
+    client sent; where it sent none, one of that name is added. Raises InvalidRequest.
     """
     changes = {"model": msgspec.json.encode(upstream_model)}
     if force_usage and request.is_stream:
@@ -140,7 +141,12 @@ def _with_usage(stream_options: msgspec.Raw | None) -> bytes:
     if stream_options is None or stream_options == _NULL:
         return b'{"include_usage":true}'
     # Rebuilt even where it is asked for already: of a name given twice upstreams may take either.
-    return _object({**read_object(stream_options), "include_usage": b"true"})
+    try:
+        return _object({**read_object(stream_options), "include_usage": b"true"})
+    except BadJson as error:  # just within the depth we can read when it was parsed, and now not
+        raise InvalidRequest(
+            f"Invalid 'stream_options': {error}.", param="stream_options"
+        ) from error
 
 
 def _object(members: Mapping[str, msgspec.Raw | bytes]) -> bytes:
