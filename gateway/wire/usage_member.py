@@ -1,15 +1,26 @@
 """The `usage` member of an answer or a chunk: hidden, or given a cost, every other byte kept."""
 
+import re
+from typing import Final
+
 from gateway.wire.members import split_members, value_of, with_member, without_member
+
+# What OpenAI ends its chunks with once a stream's usage is asked for. At the end of valid JSON it
+# can only be members of the outermost object, so it is cut without parsing, at an eighth of the cost.
+_NULL_USAGE: Final = b',"usage":null'
+_END: Final = re.compile(rb'(?:,"[a-z_]+":"[A-Za-z0-9]*")*\}')
 
 
 def hide_usage(data: bytes) -> bytes | None:
-    """A chunk without its usage; None for one that holds nothing else and must not be sent.
+    """A chunk, read before, without its usage; None for one with nothing else, not to be sent.
 
     Raises BadJson.
     """
     if b'"usage"' not in data:
         return data
+    start = data.find(_NULL_USAGE)
+    if start > 0 and _END.fullmatch(data, start + len(_NULL_USAGE)) and data.count(b'"usage"') == 1:
+        return data[:start] + data[start + len(_NULL_USAGE) :]
     members = split_members(data)
     usage = value_of(data, members, "usage")
     if usage is None:

@@ -214,6 +214,13 @@ def test_no_bytes_are_a_defect(data: bytes) -> None:
         (b'{"choices":[],"usage":null}', b'{"choices":[]}'),
         (b'{"choices":[],"filter":[],"usage":null}', b'{"choices":[],"filter":[]}'),
         (b'{"usage":null}', b"{}"),
+        (b'{"a":{"b":1,"usage":null}}', b'{"a":{"b":1,"usage":null}}'),
+        (b'{"a":"x","usage":null,"obfuscation":"aB9"}', b'{"a":"x","obfuscation":"aB9"}'),
+        (b'{"usage":{},"choices":[{}],"a":1,"usage":null}', b'{"choices":[{}],"a":1}'),
+        (
+            b'{"a":",\\"usage\\":null","usage":null,"b":"c"}',
+            b'{"a":",\\"usage\\":null","b":"c"}',
+        ),
         (b'{"choices":[],"usage":{"x":1}}', None),
         (b'{"id":"a","choices":[ ],"usage":{"x":1}}', None),
         (b'{"choices":null,"usage":{"x":1}}', None),
