@@ -6,7 +6,8 @@ from typing import Final
 from gateway.wire.members import split_members, value_of, with_member, without_member
 
 # What OpenAI ends its chunks with once a stream's usage is asked for. At the end of valid JSON it
-# can only be members of the outermost object, so it is cut without parsing, at an eighth of the cost.
+# can only be members of the outermost object: cut without parsing, at an eighth
+# of the cost.
 _NULL_USAGE: Final = b',"usage":null'
 _END: Final = re.compile(rb'(?:,"[a-z_]+":"[A-Za-z0-9]*")*\}')
 
