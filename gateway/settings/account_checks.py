@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.settings.accounts import BudgetSettings
 from gateway.settings.names import Names
 from gateway.settings.problems import KeyPath, Problem
 from gateway.settings.root import Settings
@@ -12,6 +13,7 @@ def account_problems(settings: Settings, names: Names) -> list[Problem]:
         *_check_tenants(settings, names),
         *_check_unique(settings),
         *_check_keys(settings),
+        *_check_budgets(settings),
     ]
 
 
@@ -74,3 +76,25 @@ def _check_keys(settings: Settings) -> Iterator[Problem]:
         first = seen.setdefault(key, path)
         if first != path:
             yield Problem(path, "stands twice among the tenants' keys; each belongs to one tenant")
+
+
+def _check_budgets(settings: Settings) -> Iterator[Problem]:
+    for path, budgets in _budgets(settings):
+        seen: set[tuple[str, str]] = set()
+        for position, budget in enumerate(budgets):
+            window = (budget.window, budget.timezone)
+            if window in seen:
+                where = (*path, "budgets", position, "window")
+                yield Problem(
+                    where, f"is {budget.window} again; of two only the smaller could ever apply"
+                )
+            seen.add(window)
+
+
+def _budgets(settings: Settings) -> Iterator[tuple[KeyPath, tuple[BudgetSettings, ...]]]:
+    for index, organisation in enumerate(settings.organisations):
+        yield ("organisations", index), organisation.budgets
+    for index, tenant in enumerate(settings.tenants):
+        yield ("tenants", index), tenant.budgets
+        for position, key in enumerate(tenant.keys):
+            yield ("tenants", index, "keys", position), key.budgets

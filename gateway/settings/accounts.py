@@ -12,7 +12,7 @@ from gateway.settings.kinds import (
     PositiveWhole,
     Secret,
     Section,
-    Text,
+    Tag,
     TimeZone,
     key_or_mapping,
 )
@@ -56,7 +56,7 @@ class KeySettings(Section):
     """Budgets of this key alone."""
     limits: LimitSettings = LimitSettings()
     """Limits of this key alone."""
-    tags: Mapping[Text, Text] = {}
+    tags: Mapping[Tag, Tag] = {}
     """Tags every request of this key carries."""
 
 

@@ -28,6 +28,7 @@ _MAX_SECONDS = 10 * 366 * 86_400  # ten years: above every sensible time-out and
 _DECIMAL = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][+-]?[0-9])?")
 _AMOUNT_RULE = "must be more than 0, at most 9007199 and have no more than nine decimals"
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]+")
+_URL_CHARACTERS = re.compile(r"[!-~]+")
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _HIGHEST_PORT = 65_535
@@ -100,8 +101,14 @@ def _has_usable_host(url: str) -> bool:
         return False
 
 
+def _is_http(url: str) -> bool:
+    # urlsplit drops line breaks without a word, so they are looked for first.
+    is_clean = _URL_CHARACTERS.fullmatch(url) is not None
+    return is_clean and url.lower().startswith(("http://", "https://")) and _has_usable_host(url)
+
+
 def _base_url(value: str) -> str:
-    if not value.lower().startswith(("http://", "https://")) or not _has_usable_host(value):
+    if not _is_http(value):
         raise ValueError("must be http://HOST or https://HOST, with an optional port and path")
     parts = urlsplit(value)
     if "@" in parts.netloc:
@@ -109,15 +116,15 @@ def _base_url(value: str) -> str:
     if "#" in value or "?" in value:
         raise ValueError("must not hold a query or fragment; use query")
     rest = parts.path.replace("{model}", "")
-    if not re.fullmatch(r"[!-z|~]*", rest):
-        raise ValueError("must be an URL path; the only placeholder is {model}")
+    if "{" in rest or "}" in rest:
+        raise ValueError("must hold no placeholder but {model}")
     return value.rstrip("/")
 
 
 def _origin(value: str) -> str:
     if value == "*":
         return value
-    if not value.lower().startswith(("http://", "https://")) or not _has_usable_host(value):
+    if not _is_http(value):
         raise ValueError('must be "*" or an origin such as "https://console.example.com"')
     parts = urlsplit(value)
     if parts.path or parts.query or parts.fragment or "@" in parts.netloc or value.endswith("#"):
@@ -131,7 +138,7 @@ def _redis_url(value: SecretStr) -> SecretStr:
         url.startswith(("redis://", "rediss://", "redis+cluster://")) and _has_usable_host(url)
     ):
         raise ValueError("must be empty or redis://HOST, rediss://HOST, redis+cluster://HOST")
-    return value
+    return _secret_without_control(value)
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -167,6 +174,12 @@ def _id(value: str) -> str:
     return value
 
 
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[!-+.-<>-~-]{1,64}", value):
+        raise ValueError("must be 1 to 64 printable ASCII characters without space, ',' or '='")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_without_control), Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_name)]
 Id = Annotated[str, AfterValidator(_id)]
@@ -179,6 +192,8 @@ Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
 PositiveWhole = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
 Seconds = Annotated[float, Field(gt=0, le=_MAX_SECONDS)]
 Retries = Annotated[int, Field(ge=0, le=10)]
+Attempts = Annotated[int, Field(ge=1, le=20)]
+Tag = Annotated[str, AfterValidator(_tag)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

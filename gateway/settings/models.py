@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 
 from gateway.settings.kinds import (
+    Attempts,
     AuthStyle,
     BaseUrl,
     Credential,
@@ -167,7 +168,7 @@ class EscalationSettings(Section):
 
     when: tuple[EscalationCause, ...] = ALL_CAUSES
     """What makes it climb."""
-    max_attempts: PositiveWhole = 4
+    max_attempts: Attempts = 4
     """Attempts a request has at most; the last is kept for the next tier or deployment."""
 
 

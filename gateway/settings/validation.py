@@ -8,6 +8,7 @@ sections then run on the rest. Nothing is reported that only follows from a cut.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -173,9 +174,8 @@ def _unknown_key(path: KeyPath) -> str:
 
 def allowed_keys(path: KeyPath) -> list[str]:
     """The keys the section at `path` may have, in the order of the documentation."""
-    schema = Settings.model_json_schema()
-    definitions = cast("dict[str, Any]", schema["$defs"])
-    node: dict[str, Any] = schema
+    node = _schema()
+    definitions = cast("dict[str, Any]", node["$defs"])
     for step in path:
         node = _resolved(node, definitions)
         if isinstance(step, int):
@@ -183,6 +183,12 @@ def allowed_keys(path: KeyPath) -> list[str]:
         else:
             node = node.get("properties", {}).get(step) or node["additionalProperties"]
     return list(_resolved(node, definitions)["properties"])
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """Made once: it takes some 20 ms, and a file may have many unknown keys."""
+    return Settings.model_json_schema()
 
 
 def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ _SCALAR_TAGS = frozenset(
 )
 _BREAKS = "\0\r\n\x85\u2028\u2029"
 _BLANKS = " \t" + _BREAKS
+_NOTABLE = frozenset(_BLANKS + ":,?[]{}")
 _QUOTED = re.compile(r"'[^']{2,}'")
 
 
@@ -52,7 +53,6 @@ def read_yaml(text: str, *, file_name: str, environ: Mapping[str, str] | None) -
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{file_name}: has more than {MAX_CHARACTERS} characters")
     try:
-        _check_depth(text, file_name)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_syntax_problem(error, file_name)) from error
@@ -70,6 +70,22 @@ def read_yaml(text: str, *, file_name: str, environ: Mapping[str, str] | None) -
 class _Loader(yaml.SafeLoader):
     """A safe loader in which `${NAME}` may stand unquoted inside `[...]` and `{...}`."""
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: "Node | None", index: int) -> "Node | None":
+        """PyYAML's own, bounded: it recurses."""
+        if self._depth > MAX_DEPTH:
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
+            mark = event.start_mark
+            text = f"it is nested more than {MAX_DEPTH} levels deep"
+            raise yaml.composer.ComposerError(None, None, text, mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
     def scan_plain(self) -> ScalarToken:
         """PyYAML's own scan (6.0), with one addition: a `${...}` is taken whole."""
         chunks: list[str] = []
@@ -78,7 +94,7 @@ class _Loader(yaml.SafeLoader):
         spaces: list[str] = []
         while self.peek() != "#":
             length = 0
-            while not self._plain_ends_at(length):
+            while self.peek(length) not in _NOTABLE or not self._plain_ends_at(length):
                 length += self._variable_length(length) or 1
             if not length:
                 break
@@ -110,19 +126,6 @@ class _Loader(yaml.SafeLoader):
             if character == "}":
                 return length
         return 0
-
-
-def _check_depth(text: str, file_name: str) -> None:
-    """The composer recurses; the parser does not, so depth is measured on its events first."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise ConfigError(f"{file_name}:{line}: is nested more than {MAX_DEPTH} levels deep")
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, file_name: str) -> str:

@@ -231,6 +231,62 @@ def test_a_provider_is_called_where_it_answers(params: str, base_url: str) -> No
     assert provider["base_url"] == base_url
 
 
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("model_list: [5]", "model_list[0]: is no mapping; left out"),
+        ("model_list: [{litellm_params: {model: m}}]", "model_list[0]: has no model, or a name"),
+        ("model_list: [{model_name: m, litellm_params: [m]}]", "model_list[0].litellm_params: is no mapping"),
+        ("model_list: [{model_name: m, litellm_params: {model: azure/m, api_base: 'https://h'}}]", "model_list[0]: names no api_version"),
+        ("model_list: [{model_name: m, litellm_params: {model: hosted_vllm/m}}]", "model_list[0]: hosted_vllm has no"),
+        ("model_list: [{model_name: m, litellm_params: {model: m}, model_info: {mode: rerank}}]", "model_list[0].model_info.mode: has no"),
+        ("model_list: [{model_name: m, litellm_params: {model: m}, model_info: {input_cost_per_token: 1e-6}}]", "model_list[0].model_info: has only part of a price"),
+        ("model_list: [{model_name: r, litellm_params: {model: auto_router/one}}]", "model_list[0]: is a router without tiers"),
+        ("model_list: [{model_name: r, litellm_params: {model: auto_router/one, complexity_router_config: {tiers: {HUGE: m}}}}]", "model_list[0].litellm_params.complexity_router_config.tiers.HUGE: is no known tier"),
+        ("model_list: [{model_name: r, litellm_params: {model: auto_router/one, complexity_router_config: {tiers: {SIMPLE: m}}}}]", "model_list[0].litellm_params.complexity_router_config.tiers.SIMPLE: names a model"),
+        ("router_settings: {fallbacks: [{m: [n]}]}", "router_settings.fallbacks[0].m: names no model"),
+        ("router_settings: {model_group_alias: {a: b}}", "router_settings.model_group_alias.a: could not"),
+        ("environment_variables: {A: b}", "environment_variables: has no counterpart"),
+    ],
+)  # fmt: skip
+def test_every_part_that_is_left_out_is_named(text: str, note: str) -> None:
+    _, notes = imported(text)
+
+    assert any(line.startswith(note) for line in notes)
+
+
+def test_headers_and_organisation_travel_with_the_provider() -> None:
+    tree, _ = one_model(
+        "{model: gpt-4o, organization: org-1, extra_headers: {X-Team: os.environ/TEAM}}"
+    )
+
+    assert tree["providers"]["openai"]["headers"] == {
+        "X-Team": "${TEAM}",
+        "OpenAI-Organization": "org-1",
+    }
+
+
+def test_azures_newer_address_needs_no_deployment_path() -> None:
+    tree, _ = one_model("{model: azure/m, api_base: 'https://h/openai/v1'}")
+
+    assert tree["providers"]["azure"]["base_url"] == "https://h/openai/v1"
+    assert tree["providers"]["azure"]["auth"] == "api-key"
+
+
+def test_models_that_fall_back_on_each_other_keep_doing_so() -> None:
+    tree, _ = imported(
+        "model_list:\n"
+        "  - {model_name: a, litellm_params: {model: gpt-4o}}\n"
+        "  - {model_name: b, litellm_params: {model: gpt-4.1}}\n"
+        "litellm_settings: {fallbacks: [{a: [b]}, {b: [a]}]}\n"
+    )
+
+    assert tree["routes"] == {
+        "a": {"models": ["a-direct", "b-direct"]},
+        "b": {"models": ["b-direct", "a-direct"]},
+    }
+
+
 def test_a_result_that_breaks_our_rules_says_so() -> None:
     _, notes = imported("model_list: []\n")
 

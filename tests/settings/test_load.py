@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway.settings
 from gateway.core.errors import ConfigError
 from gateway.settings import Settings, SettingsFile, load_settings, parse_settings
 from tests.support.settings_texts import COMPLETE_EXAMPLE, CONTRACT_EXAMPLE, SMALLEST
@@ -223,6 +224,13 @@ def test_complete_prices_reach_the_settings_whole() -> None:
         "per_request": "6", "above": ({"input_tokens": 7, "input": "8", "output": "9"},),
         "service_tiers": {"priority": {"input": "10", "output": "11"}},
     }  # fmt: skip
+
+
+def test_the_package_offers_these_names_and_no_others() -> None:
+    assert gateway.settings.__all__ == [
+        "ExplainedValue", "Settings", "SettingsFile", "config_version", "configuration_reference",
+        "explain", "import_litellm", "json_schema", "load_settings", "parse_settings",
+    ]  # fmt: skip
 
 
 def test_a_missing_file_is_named() -> None:
