@@ -113,7 +113,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --for
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-config \
     --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-lock: $(VENV)/.installed-dev
+lock: $(VENV)/.installed-dev  ## lock what pyproject.toml asks for (UPGRADE=1: the newest of everything)
 	@set -e; lock() { file=requirements/$$1.txt; shift; echo $$file; $(UV_LOCK) "$$@" --output-file $$file; }; \
 	lock dev   pyproject.toml requirements/build.in --extra dev; \
 	lock test  pyproject.toml requirements/build.in --extra test --constraint requirements/dev.txt; \
