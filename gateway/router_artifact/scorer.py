@@ -1,5 +1,6 @@
 """Apply a router's weights to a text: numpy and dicts, the same figures as scikit-learn's own."""
 
+from collections import Counter
 from dataclasses import dataclass
 from math import log, sqrt
 
@@ -65,9 +66,7 @@ class ArtifactScorer:
         """Known terms with tf-idf values as TfidfVectorizer computes them (sublinear_tf, smooth
         idf, norm l2)."""
         known = self._rows
-        counts: dict[int, int] = {}
-        for row in [known[term] for term in features.terms if term in known]:
-            counts[row] = counts.get(row, 0) + 1
+        counts = Counter([known[term] for term in features.terms if term in known])
         rows = np.array([*counts], dtype=np.intp)
         values = np.array([_SUBLINEAR[min(count, _COUNT_MAX)] for count in counts.values()])
         if counts:
