@@ -33,14 +33,6 @@ MAX_HELD_BYTES = 256 * 1024
 
 _RETURNED_HEADERS = ("content-type", "retry-after", "openai-processing-ms")
 _OPERATORS_DOING = frozenset({401, 402, 403, 404, 407})
-_UNBILLED = frozenset(
-    {
-        FailureKind.SERVER_ERROR,
-        FailureKind.RATE_LIMITED,
-        FailureKind.CREDENTIALS,
-        FailureKind.REDIRECT,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +85,12 @@ async def plain_answer(call: Call) -> PlainAnswer:
             read = read_answer(body, call.request.endpoint)
         except BadAnswer as error:
             attempt.is_error_answer = error.error is not None
-            attempt.usage = call.estimate(TextSample(body.decode(errors="replace")))
+            if not attempt.is_error_answer:
+                attempt.usage = call.estimate(TextSample(body.decode(errors="replace")))
             raise UpstreamFailure(FailureKind.BAD_ANSWER, str(error), was_sent=True) from error
         attempt.upstream_id = read.id
         attempt.finish_reason = read.finish_reason
+        attempt.service_tier = read.service_tier or attempt.service_tier
         attempt.usage = _credible(parse_usage(read.usage)) or call.estimate(
             TextSample(read.output_text())
         )
@@ -166,6 +160,7 @@ def _note_what_streamed(call: Call, meter: MeteredStream) -> None:
     attempt = call.attempt
     attempt.upstream_id = meter.upstream_id
     attempt.finish_reason = meter.finish_reason
+    attempt.service_tier = meter.service_tier or attempt.service_tier
     if attempt.was_sent and not attempt.is_error_answer:
         attempt.usage = _credible(meter.reported) or call.estimate(meter.output)
 
@@ -199,7 +194,8 @@ def _note_failure(attempt: OpenAttempt, failure: UpstreamFailure) -> None:
     attempt.outcome = Outcome.ERROR
     attempt.error_code = failure.kind.value
     attempt.was_sent = failure.was_sent
-    attempt.is_error_answer = attempt.is_error_answer or failure.kind in _UNBILLED
+    # Only an error status is told with its number, and providers bill none of those.
+    attempt.is_error_answer = attempt.is_error_answer or failure.status is not None
 
 
 def _credible(reported: Usage | None) -> Usage | None:

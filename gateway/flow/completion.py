@@ -112,6 +112,7 @@ async def _deliver_plain(call: Call, opened: OpenRequest, reply: Reply) -> None:
 async def _deliver_stream(call: Call, opened: OpenRequest, reply: Reply) -> None:
     def cost_text(usage: Usage) -> str | None:
         call.attempt.usage = usage
+        call.attempt.service_tier = meter.service_tier or call.attempt.service_tier
         cost_nano_usd = opened.cost_nano_usd()
         return None if cost_nano_usd is None else usd_text(cost_nano_usd)
 

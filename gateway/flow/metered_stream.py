@@ -10,6 +10,7 @@ from collections.abc import Callable
 from gateway.core.errors import FailureKind, UpstreamFailure
 from gateway.core.usage import Usage
 from gateway.flow.estimating import TextSample
+from gateway.wire.members import BadJson
 from gateway.wire.sse import EventSplitter, EventTooLarge, event_data, is_done, with_data
 from gateway.wire.stream import BadChunk, Chunk, hide_usage, read_chunk, with_cost
 from gateway.wire.usage import parse_usage
@@ -28,6 +29,7 @@ class MeteredStream:
         self._finish_reasons: dict[str, None] = {}
         self.output = TextSample()  # all text received: content, reasoning, refusals, tool calls
         self.upstream_id: str | None = None
+        self.service_tier: str | None = None
         self.reported: Usage | None = None
         self.has_data = False  # an event with an answer in it has come by
         self.is_done = False  # [DONE] has come by
@@ -81,19 +83,20 @@ class MeteredStream:
             return b""
         try:
             chunk = read_chunk(data)
-        except BadChunk as error:
+            if chunk.error is None:
+                self._learn(chunk)
+                return self._rewritten(block, data, chunk)
+        except (BadChunk, BadJson) as error:
             raise UpstreamFailure(FailureKind.BAD_ANSWER, str(error), was_sent=True) from error
-        if chunk.error is not None:
-            raise UpstreamFailure(
-                FailureKind.BAD_ANSWER, "the upstream sent an error event", was_sent=True
-            )
-        self._learn(chunk)
-        return self._rewritten(block, data, chunk)
+        raise UpstreamFailure(
+            FailureKind.BAD_ANSWER, "the upstream sent an error event", was_sent=True
+        )
 
     def _learn(self, chunk: Chunk) -> None:
         self.has_data = True
         if self.upstream_id is None:
             self.upstream_id = chunk.id
+        self.service_tier = chunk.service_tier or self.service_tier
         for text in chunk.texts:
             self.output.add(text)
         for reason in chunk.finish_reasons:

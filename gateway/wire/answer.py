@@ -30,6 +30,7 @@ class Answer:
     usage: object
     choice_count: int
     error: bytes | None
+    service_tier: str | None
     texts: tuple[str, ...]
 
     def output_text(self) -> str:
@@ -54,6 +55,7 @@ def read_answer(body: bytes, endpoint: Endpoint) -> Answer:
         usage=reply.usage,
         choice_count=reply.choice_count,
         error=reply.error,
+        service_tier=reply.service_tier,
         texts=reply.texts,
     )
 

@@ -55,6 +55,7 @@ class _Body(msgspec.Struct):
     choices: list[_Choice] | None = None
     data: list[AnyObject] | None = None  # of embeddings
     usage: object = None
+    service_tier: str | None = None
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -63,6 +64,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     `texts`: all that was generated, in order: content, reasoning, refusals, names and arguments of
     calls. `usage` is decoded but not judged, `error` is as sent; null is None in both.
+    `service_tier` is the one it was served, and is billed, at.
     """
 
     id: str | None
@@ -74,6 +76,7 @@ class Reply(msgspec.Struct, frozen=True):
     embedding_count: int
     usage: object
     error: bytes | None
+    service_tier: str | None
 
     @property
     def has_choices(self) -> bool:
@@ -105,6 +108,7 @@ def read_reply(data: bytes) -> Reply:
         embedding_count=len(body.data or ()),
         usage=body.usage,
         error=bytes(body.error) if body.error and body.error != _NULL else None,
+        service_tier=body.service_tier,
     )
 
 
