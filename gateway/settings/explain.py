@@ -33,7 +33,7 @@ class ExplainedValue:
 def explain(settings: Settings) -> list[ExplainedValue]:
     """Every effective value, in the order of the documentation."""
     return [
-        ExplainedValue(key_path_text(path), _shown(value), _source(path, settings))
+        ExplainedValue(key_path_text(path), _shown(path, value), _source(path, settings))
         for path, value in _leaves(settings, ())
     ]
 
@@ -97,20 +97,23 @@ def _leaves(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, object]]:
         yield path, value
 
 
-def _shown(value: object) -> str:
+def _shown(path: KeyPath, value: object) -> str:
     if isinstance(value, SecretStr):
-        return json.dumps(_masked(value.get_secret_value()))
+        secret = value.get_secret_value()
+        is_url = str(path[-1]).endswith("_url")
+        return json.dumps(_masked_url(secret) if is_url else MASK if secret else "")
     return json.dumps(value, ensure_ascii=False)
 
 
-def _masked(secret: str) -> str:
-    """Of a URL: scheme, host and path. Of anything else: nothing, only whether it is set."""
-    if "://" not in secret:
-        return MASK if secret else ""
-    scheme, _, rest = secret.partition("://")
-    rest, query, _ = rest.partition("?")
+def _masked_url(url: str) -> str:
+    """Scheme, host and path; of a URL that is not plainly cut into its parts, only the scheme."""
+    scheme, separator, rest = url.partition("://")
+    rest, question, query = rest.partition("?")
     userinfo, at, place = rest.rpartition("@")
-    return f"{scheme}://{MASK + at if userinfo else at}{place}{query + MASK if query else ''}"
+    if "@" in query:  # a password may hold '?', a query '@': which is which is a guess
+        return scheme + separator + MASK
+    shown_query = question + MASK if query else ""
+    return f"{scheme}{separator}{MASK + at if userinfo else at}{place}{shown_query}"
 
 
 def _source(path: KeyPath, settings: Settings) -> str:

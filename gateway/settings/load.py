@@ -30,13 +30,12 @@ def parse_settings(text: str, *, file_name: str, environ: Mapping[str, str]) -> 
         unusable=[problem.path for problem in document.problems],
     )
     problems += found
-    if settings is not None:
-        names = declared_names(document.tree)
-        for problem in check(settings, names=names, is_damaged=pruned.touches):
-            path = pruned.path_in_file(problem.path)
-            if not pruned.touches(path):
-                problems.append(replace(problem, path=path))
-    if problems or settings is None:
+    names = declared_names(document.tree)
+    for problem in check(settings, names=names, is_damaged=pruned.touches):
+        path = pruned.path_in_file(problem.path)
+        if not pruned.touches(path):
+            problems.append(replace(problem, path=path))
+    if problems:
         raise config_error(problems, file_name=file_name, sources=document.sources)
     origin = Origin(file_name, document.sources, warnings(settings))
     return settings.with_origin(origin)

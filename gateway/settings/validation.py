@@ -104,11 +104,10 @@ def validate(
     *,
     sources: Mapping[KeyPath, Source],
     unusable: Iterable[KeyPath],
-) -> tuple[Settings | None, Pruned, list[Problem]]:
+) -> tuple[Settings, Pruned, list[Problem]]:
     """The settings without their damaged parts, what was cut, and each problem once.
 
-    `unusable` are paths already reported. The settings are complete where nothing was cut, and None
-    where not even the rest can stand.
+    `unusable` are paths already reported. The settings are complete where nothing was cut.
     """
     pruned = Pruned(tree, set(unusable))
     problems: list[Problem] = []
@@ -124,8 +123,7 @@ def validate(
                 problems.append(_problem(path, details, sources.get(path)))
             next_cuts.add(pruned.standing(path))
         next_cuts.discard(())
-        if not next_cuts:
-            return None, pruned, problems
+        assert next_cuts, "each section has a default, so cutting ends in settings"
         pruned.cuts |= next_cuts
 
 
@@ -158,7 +156,7 @@ def _rule(details: ErrorDetails) -> str:
     if kind in _BOUNDS:
         name, text = _BOUNDS[kind]
         return f"{text} {context[name]}"
-    if kind == "string_too_short":
+    if kind == "too_short":
         return "must not be empty"
     if kind == "finite_number":
         return "must be a finite number"

@@ -114,6 +114,11 @@ def problems(text: str, **environ: str) -> list[str]:
         ("server: {max_body_bytes: 1e9}", 'server.max_body_bytes: found "1e9"; must be a whole number'),
         ("resilience: {retries: -1}", 'resilience.retries: found "-1"; must be at least 0'),
         ("cache: {exact: {enabled: maybe}}", 'cache.exact.enabled: found "maybe"; must be true or false'),
+        ("server: {state_dir: ''}", 'server.state_dir: found ""; must not be empty'),
+        ("models: [{name: m, provider: openai, price: {input: 1, output: 1, ouput: 2}}]", "models[0].price.ouput: unknown key; did you mean output?"),
+        ("routes: {a: {models: [small], cache: {exact: {tll_s: 2}}}}", "routes.a.cache.exact.tll_s: unknown key; did you mean ttl_s?"),
+        (TIERS + "b: {models: [large], treshold: 0.5, threshold: 0.5}}}}", "routes.auto.tiers.b.treshold: unknown key; did you mean threshold?"),
+        ("tenants: [{id: a, keys: [{key: acme-key-of-16-chars, limit: {rpm: 5}}]}]", "tenants[0].keys[0].limit: unknown key; did you mean limits?"),
         # keys
         ("tenants: [{id: a, keys: ['']}]", "tenants[0].keys[0]: is empty; a key must not be empty or blank"),
         ("tenants: [{id: a, keys: ['   ']}]", "tenants[0].keys[0]: is empty"),

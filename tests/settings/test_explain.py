@@ -61,6 +61,28 @@ def test_a_url_is_told_without_its_credentials() -> None:
     assert told["stores.database_url"] == '"postgresql://***@host:5432/db?***"'
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://:hunter2@h:6379/0", "postgresql://u:hun?ter2@h", "postgresql://h/0?password=hun@hunter2",
+     "postgresql://h?password=hunter2", "postgresql://u:hun@hunter2@h"],
+)  # fmt: skip
+def test_no_part_of_a_password_in_a_url_is_told(url: str) -> None:
+    text = (
+        f"server: {{secret: server-secret-of-ours}}\nstores: {{database_url: '{url}'}}\n{SMALLEST}"
+    )
+
+    shown = repr(explain(parse(text)))
+
+    assert "ter2" not in shown
+    assert "hun" not in shown
+
+
+def test_a_key_that_looks_like_a_url_is_told_no_more_than_another() -> None:
+    shown = repr(explain(parse(SMALLEST.replace("upstream-key", "hunter://hunter2"))))
+
+    assert "hunter" not in shown
+
+
 def test_whether_a_secret_is_set_is_told() -> None:
     told = {each.key_path: each.value for each in explain(parse(COMPLETE_EXAMPLE, **ENVIRON))}
 
