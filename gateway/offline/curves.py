@@ -1,7 +1,7 @@
 """How good a ranking of prompts by "send it to the strong model" is.
 
 APGR (average performance gap recovered) and CPT(x) (share of strong calls, in percent, that buys x
-of the gap) as defined by RouteLLM (arXiv 2406.18665, section 2.3): along a curve of accuracy over
+of the gap) as defined by RouteLLM (arXiv 2406.18665): along a curve of accuracy over
 the share sent to the strong model; 0.5 and 50 / 80 are a coin's.
 """
 

@@ -42,7 +42,7 @@ _CHANCES_BY_TIER: Mapping[str, tuple[float, float]] = {
     "complex": (0.45, 0.90),
     "research": (0.30, 0.80),
 }
-# The MATH data set's own levels, as far apart as published results of small and large models.
+# The MATH data set's own levels; how far apart is our judgement too.
 _CHANCES_BY_MATH_LEVEL: Mapping[str, tuple[float, float]] = {
     "MATH level 1": (0.80, 0.95),
     "MATH level 2": (0.65, 0.90),
@@ -53,7 +53,7 @@ _CHANCES_BY_MATH_LEVEL: Mapping[str, tuple[float, float]] = {
 # ExpertQA's own tier is "complex" throughout; its questions are mostly of one sentence.
 _CHANCES_OF_DIRECT_EXPERT_QUESTIONS = (0.78, 0.93)
 _CHANCES_OF_EXPERT_QUESTIONS = (0.62, 0.90)
-_EXPERT_WEIGHT = 0.3  # 1,572 rows of one source must not drown 1,800 of all everyday kinds
+_EXPERT_WEIGHT = 0.3  # 1,488 rows of one source must not drown 1,900 of all everyday kinds
 _MATH_LEVEL_WEIGHT = 0.5
 _DEEP_RESEARCH_WEIGHT = 3.0  # 32 rows, the only ones from outside for that tier
 

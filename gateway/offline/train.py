@@ -23,10 +23,10 @@ _QUANTILE_POINTS = 401
 # The mix that scores are quantiles of: what share of traffic each part stands for. A guess at the
 # traffic of a gateway, to be replaced by measured shares; measured rows keep their own proportions.
 _REFERENCE_MIX: Mapping[str, float] = {
-    "measured": 0.40,
-    "simple": 0.24,
+    "measured": 0.38,
+    "simple": 0.28,
     "moderate": 0.15,
-    "complex": 0.15,
+    "complex": 0.13,
     "research": 0.06,
 }
 
