@@ -108,7 +108,8 @@ class HttpConnection(asyncio.Protocol):
         self._chunk_bytes = 0
         if self._is_paused and self._transport is not None:
             self._is_paused = False
-            self._transport.resume_reading()
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
         return found
 
     def rest(self) -> None:

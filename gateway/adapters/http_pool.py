@@ -1,11 +1,13 @@
 """Connections to upstreams, kept and lent: an httpx2 transport for HTTP/1.1 on asyncio.
 
-httpx2's own transport costs about five times the CPU at 64 requests in flight (h11, anyio, a poll
-of every idle socket per request), and retries nothing we would not. Here a request takes the
-connection that was used last; where all are lent, it waits its turn, first come, first served.
+httpx2's own transport costs about eight times the CPU at 64 requests in flight: h11, anyio, a poll
+of every idle socket per request. Here a request takes the connection that was used last; where all
+are lent, it waits its turn, first come, first served. The number that can wait is bounded by the
+requests the gateway admits, the time by the connect timeout.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
@@ -38,10 +40,10 @@ class _Lending:
 class PooledTransport(httpx2.AsyncBaseTransport):
     """`ssl_context` None: certificates are verified against the machine's trust store.
 
-    `handle_async_request` reads the extensions httpx2 defines: `timeout["connect"]` bounds the
-    wait for a connection, TCP and TLS together; reading is not bounded. It raises ConnectError
-    and ConnectTimeout where nothing was sent, PoolTimeout where no connection came free,
-    ReadError and RemoteProtocolError after that, LocalProtocolError for a header that is no one.
+    Of the timeouts httpx2 defines, "connect" bounds the wait for a place, TCP and TLS together;
+    the others are the caller's. Nothing was sent where `handle_async_request` raises ConnectError,
+    ConnectTimeout, PoolTimeout (no place came free), UnsupportedProtocol or LocalProtocolError (a
+    header that would break its line); it may have been with ReadError and RemoteProtocolError.
     """
 
     def __init__(
@@ -55,7 +57,11 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         self._max_connections = max_connections_per_origin
         self._keepalive_s = keepalive_s
         self._max_head_bytes = max_head_bytes
+        if ssl_context is None:
+            ssl_context = httpx2.create_ssl_context(trust_env=False)
+            ssl_context.set_alpn_protocols(["http/1.1"])
         self._ssl_context = ssl_context
+        self._is_closed = False
         self._origins: dict[Origin, _Lending] = {}
         self._connections: set[HttpConnection] = set()
         self._all_gone = asyncio.Event()
@@ -86,24 +92,31 @@ class PooledTransport(httpx2.AsyncBaseTransport):
             connection.start(head, b"".join(request.stream))
             await connection.head()
         except BaseException:
-            self._give_back(lending, connection)
+            self.give_back(lending, connection)
             raise
         body = _Body(self, lending, connection)
         return httpx2.Response(connection.status, headers=connection.headers, stream=body)
 
     async def aclose(self) -> None:
-        """Every connection is closed, those in use too."""
+        """Every connection is closed, those in use too, and none is kept from here on."""
+        self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.close()
         if self._connections:
             self._all_gone.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSING_S):
                     await self._all_gone.wait()
-            except TimeoutError:
-                return
+
+    def give_back(self, lending: _Lending, connection: HttpConnection) -> None:
+        if connection.is_reusable and not self._is_closed:
+            connection.rest()
+            self._pass_on(lending, connection)
+        else:
+            connection.close()
+            self._pass_on(lending, None)
 
     def _idle_one(self, lending: _Lending) -> HttpConnection | None:
         """The connection that rested least. The loop has told us of those the peer closed."""
@@ -128,14 +141,16 @@ class PooledTransport(httpx2.AsyncBaseTransport):
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._connect(origin)
-        except BaseException as error:
+        except TimeoutError as error:
             self._pass_on(lending, None)
-            if isinstance(error, TimeoutError):
-                text = f"no connection to {origin[1]}:{origin[2]} in {timeout_s} s"
-                raise httpx2.ConnectTimeout(text) from error
-            if isinstance(error, OSError | UnicodeError):  # UnicodeError: a host name that is none
-                text = f"cannot connect to {origin[1]}:{origin[2]}: {error}"
-                raise httpx2.ConnectError(text) from error
+            text = f"no connection to {origin[1]}:{origin[2]} in {timeout_s} s"
+            raise httpx2.ConnectTimeout(text) from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that is none
+            self._pass_on(lending, None)
+            text = f"cannot connect to {origin[1]}:{origin[2]}: {error}"
+            raise httpx2.ConnectError(text) from error
+        except BaseException:
+            self._pass_on(lending, None)
             raise
 
     async def _turn(self, lending: _Lending, deadline: float | None) -> HttpConnection | None:
@@ -153,42 +168,27 @@ class PooledTransport(httpx2.AsyncBaseTransport):
             raise
 
     def _leave_queue(self, lending: _Lending, turn: asyncio.Future[HttpConnection | None]) -> None:
-        if turn.cancelled():
-            lending.waiting.remove(turn)
-        else:
+        if turn.done() and not turn.cancelled():
             self._pass_on(lending, turn.result())  # the place had come in the same moment
+        elif turn in lending.waiting:
+            lending.waiting.remove(turn)
 
     async def _connect(self, origin: Origin) -> HttpConnection:
         scheme, host, port = origin
-        tls = self._tls() if scheme == "https" else None
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: HttpConnection(self._closed, max_head_bytes=self._max_head_bytes),
             host,
             port,
-            ssl=tls,
+            ssl=self._ssl_context if scheme == "https" else None,
         )
         if connection.is_open:
             self._connections.add(connection)
         return connection
 
-    def _tls(self) -> ssl.SSLContext:
-        if self._ssl_context is None:
-            self._ssl_context = httpx2.create_ssl_context(trust_env=False)
-            self._ssl_context.set_alpn_protocols(["http/1.1"])
-        return self._ssl_context
-
     def _closed(self, connection: HttpConnection) -> None:
         self._connections.discard(connection)
         if not self._connections:
             self._all_gone.set()
-
-    def _give_back(self, lending: _Lending, connection: HttpConnection) -> None:
-        if connection.is_reusable:
-            connection.rest()
-            self._pass_on(lending, connection)
-        else:
-            connection.close()
-            self._pass_on(lending, None)
 
     def _pass_on(self, lending: _Lending, connection: HttpConnection | None) -> None:
         """A place has come free: to the first who waits, else nobody holds it any more."""
@@ -243,7 +243,7 @@ class _Body(httpx2.AsyncByteStream, AsyncIterator[bytes]):
         """The connection goes back if its answer was read to the end, and is closed otherwise."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._pool._give_back(self._lending, connection)  # noqa: SLF001  (one module)
+            self._pool.give_back(self._lending, connection)
 
 
 def _origin(url: httpx2.URL) -> Origin:

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -32,7 +33,7 @@ from gateway.flow.ports import UpstreamAnswer, UpstreamCall
 # opening a connection costs more.
 DRAIN_S = 0.05
 DRAIN_BYTES = 16_384
-_KEPT_TARGETS = 4096  # one per deployment and endpoint; above that, all are made anew
+_KEPT_TARGETS = 4096  # one per deployment and endpoint
 
 _USER_AGENT = f"fareway/{__version__}".encode()
 # No compression: it makes servers hold events back, and a small body could unfold to a huge one.
@@ -62,7 +63,7 @@ class HttpUpstream:
             max_head_bytes=max_head_bytes,
             ssl_context=ssl_context,
         )
-        self._targets: dict[tuple[Provider, str, str], _Target] = {}
+        self._target = lru_cache(maxsize=_KEPT_TARGETS)(_target_of)
 
     @property
     def open_connections(self) -> int:
@@ -88,10 +89,9 @@ class HttpUpstream:
 
     @asynccontextmanager
     async def send(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
-        request = self._request(call)
         try:
-            response = await self._transport.handle_async_request(request)
-        except httpx2.TransportError as error:
+            response = await self._transport.handle_async_request(self._request(call))
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise _failure_before_head(error) from error
         answer = _HttpAnswer(response)
         try:
@@ -121,15 +121,6 @@ class HttpUpstream:
             stream=httpx2.ByteStream(call.body),
             extensions={"timeout": {"connect": call.connect_timeout_s}},
         )
-
-    def _target(self, provider: Provider, upstream_model: str, path: str) -> "_Target":
-        key = (provider, upstream_model, path)
-        target = self._targets.get(key)
-        if target is None:
-            if len(self._targets) >= _KEPT_TARGETS:
-                self._targets.clear()
-            target = self._targets[key] = _target_of(provider, upstream_model, path)
-        return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +214,14 @@ async def _drain(response: httpx2.Response) -> None:
         return  # not worth more: the connection is closed instead
 
 
-def _failure_before_head(error: httpx2.TransportError) -> UpstreamFailure:
+def _failure_before_head(error: httpx2.TransportError | httpx2.InvalidURL) -> UpstreamFailure:
     match error:
         case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
             kind, was_sent = FailureKind.TIMEOUT, False
-        case httpx2.ConnectError() | httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
-            kind, was_sent = FailureKind.CONNECT, False
+        case httpx2.ReadError():
+            kind, was_sent = FailureKind.DISCONNECTED, True
         case httpx2.RemoteProtocolError():
             kind, was_sent = FailureKind.BAD_ANSWER, True
-        case _:
-            kind, was_sent = FailureKind.DISCONNECTED, True
+        case _:  # no connection, or a URL or header that cannot be sent
+            kind, was_sent = FailureKind.CONNECT, False
     return UpstreamFailure(kind, str(error), was_sent=was_sent)

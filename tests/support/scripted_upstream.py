@@ -11,6 +11,7 @@ What happens to a request: the marker in it (`[[fault:NAME]]`, or a model that e
 import argparse
 import asyncio
 import base64
+import contextlib
 import gzip
 import sys
 import time
@@ -59,6 +60,7 @@ from tests.support.upstream_sending import (
 )
 from tests.support.upstream_wire import ClientLeft, Connection, Received
 
+_ASK_AGAIN_S = 0.005
 _POSTS = ("chat/completions", "completions", "embeddings")
 
 
@@ -130,7 +132,7 @@ class ScriptedUpstream:
     async def __aenter__(self) -> Self:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._joined(group), self._left, self.changed),
+            lambda: Connection(self._joined(group), self._gone, self._left, self.changed),
             "127.0.0.1",
             self.port,
             ssl=self._tls,
@@ -160,12 +162,19 @@ class ScriptedUpstream:
             if connection.is_idle:
                 connection.close()
 
+    def is_held_back(self) -> bool:
+        """A client does not read: what is written to it piles up to a limit and no further."""
+        return any(connection.is_full for connection in self._live)
+
     async def until(self, fact: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
-        """Return once `fact()` holds; it is asked again whenever something happens here."""
+        """Return once `fact()` holds. It is asked again whenever something happens here, and
+        every few milliseconds, since it may be about others."""
         async with asyncio.timeout(timeout_s):
             while not fact():
                 self._changed.clear()
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ASK_AGAIN_S):
+                        await self._changed.wait()
 
     def changed(self) -> None:
         self._changed.set()
@@ -185,6 +194,11 @@ class ScriptedUpstream:
 
         return start
 
+    def _gone(self, connection: Connection) -> None:
+        if not connection.is_idle and not connection.closed_here:
+            self.connections.aborted += 1
+        self.changed()
+
     def _left(self, connection: Connection) -> None:
         self.connections.open -= 1
         self._live.discard(connection)
@@ -202,8 +216,7 @@ class ScriptedUpstream:
                     break
                 connection.is_idle = True
         except ClientLeft:
-            if not connection.is_idle and not connection.closed_here:
-                self.connections.aborted += 1
+            pass
         finally:
             connection.close()
             self.changed()
@@ -347,7 +360,7 @@ class ScriptedUpstream:
 
     async def _send_stream(self, connection: Connection, exchange: Exchange) -> None:
         behaviour = exchange.behaviour
-        framing = Framing.CHUNKED if behaviour.framing is Framing.AUTO else behaviour.framing
+        framing = Framing.CLOSE if behaviour.framing is Framing.CLOSE else Framing.CHUNKED
         headers = [*exchange.headers("text/event-stream"), framing_header(framing, 0)]
         await self._send_head(connection, behaviour, behaviour.status, headers)
         await self._stop_here(connection, behaviour, StopAt.AFTER_HEAD)

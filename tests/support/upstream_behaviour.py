@@ -27,7 +27,7 @@ class StopAt(StrEnum):
 
 class Framing(StrEnum):
     AUTO = "auto"  # content-length for plain bodies, chunked for streams
-    LENGTH = "length"
+    LENGTH = "length"  # plain bodies; a stream is chunked all the same
     CHUNKED = "chunked"
     CLOSE = "close"  # neither: the body ends where the connection does
 
@@ -42,7 +42,7 @@ class Gzip(StrEnum):
     OFF = "off"
     ON = "on"
     BROKEN = "broken"  # announced, but the bytes are no gzip
-    BOMB = "bomb"  # `body_padding_bytes` of zeros behind the honest body, a thousandfold smaller
+    BOMB = "bomb"  # `body_padding_bytes` of blanks behind the honest body, packed small
 
 
 class UsageStyle(StrEnum):
@@ -131,7 +131,7 @@ _FAULTS = {
     "usage-last-content": Behaviour(usage=UsageStyle.LAST_CONTENT),
     "gzip": Behaviour(gzip=Gzip.ON),
     "gzip-broken": Behaviour(gzip=Gzip.BROKEN),
-    "gzip-bomb": Behaviour(gzip=Gzip.BOMB, body_padding_bytes=256 * _MEBIBYTE),
+    "gzip-bomb": Behaviour(gzip=Gzip.BOMB, body_padding_bytes=64 * _MEBIBYTE),
     "joined": Behaviour(packets=Packets.JOINED),
     "bytewise": Behaviour(packets=Packets.BYTES),
     "crlf": Behaviour(line_end="\r\n"),

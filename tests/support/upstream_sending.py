@@ -135,11 +135,11 @@ def sse_frame(payload: bytes, behaviour: Behaviour) -> bytes:
     return b"".join(b"data: " + line + end for line in lines) + end
 
 
-def gzip_bomb(body: bytes, zeros: int) -> bytes:
-    compress = zlib.compressobj(level=9, wbits=31)
+def gzip_bomb(body: bytes, blanks: int) -> bytes:
+    compress = zlib.compressobj(level=1, wbits=31)
     parts = [compress.compress(body)]
     parts += [
-        compress.compress(b" " * WRITE_PIECE_BYTES) for _ in range(zeros // WRITE_PIECE_BYTES)
+        compress.compress(b" " * WRITE_PIECE_BYTES) for _ in range(blanks // WRITE_PIECE_BYTES)
     ]
     return b"".join([*parts, compress.flush()])
 

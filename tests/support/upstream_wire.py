@@ -28,11 +28,13 @@ class Received:
 
 
 class Connection(asyncio.Protocol):
-    """Every wait ends in ClientLeft the moment the client closes its side."""
+    """Every wait ends in ClientLeft the moment the client closes its side: then `on_gone` is
+    called; `on_lost` once the socket is closed."""
 
     def __init__(
         self,
         on_open: Callable[["Connection"], None],
+        on_gone: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -40,6 +42,7 @@ class Connection(asyncio.Protocol):
         self.is_idle = True
         self.closed_here = False
         self._on_open = on_open
+        self._on_gone = on_gone
         self._on_lost = on_lost
         self._on_change = on_change
         self._buffer = bytearray()
@@ -58,13 +61,11 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> bool:
-        self._is_gone = True
-        self._wake()
+        self._gone()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_gone = True
-        self._wake()
+        self._gone()
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -174,6 +175,12 @@ class Connection(asyncio.Protocol):
         found = bytes(self._buffer[:count])
         del self._buffer[:count]
         return found
+
+    def _gone(self) -> None:
+        if not self._is_gone:
+            self._is_gone = True
+            self._on_gone(self)
+            self._wake()
 
     def _send(self, data: bytes) -> None:
         if self._is_gone or self._transport is None or self._transport.is_closing():
