@@ -50,8 +50,8 @@ class Batch:
 
 
 class Journal:
-    """`first` is where reading starts, `fresh_segment` the first
-    segment of this run: what lies before it was left by an earlier one."""
+    """`first` is where reading starts, `fresh_segment` the first segment of this run: what lies
+    before it was left by an earlier one. Raises ConfigError where the folder cannot be used."""
 
     def __init__(
         self, directory: Path, *, durability: Durability, segment_bytes: int = SEGMENT_BYTES
@@ -64,7 +64,8 @@ class Journal:
             left = self._segments()
             if left:
                 _cut_torn_tail(self._path(left[-1]))
-            self.fresh_segment = left[-1] + 1 if left else 1
+            # Beyond those kept aside too: their names must not be taken again.
+            self.fresh_segment = max([0, *left, *self._segments(_DAMAGED_SUFFIX)]) + 1
             self._file = self._create(self.fresh_segment)
             if self._is_synced:
                 _sync_directories(directory)
@@ -222,8 +223,8 @@ class Journal:
     def _path(self, segment: int) -> Path:
         return self._directory / f"{segment:0{_NAME_DIGITS}d}{_SUFFIX}"
 
-    def _segments(self) -> list[int]:
-        names = (path.stem for path in self._directory.glob(f"*{_SUFFIX}"))
+    def _segments(self, suffix: str = _SUFFIX) -> list[int]:
+        names = (path.stem for path in self._directory.glob(f"*{suffix}"))
         return sorted(int(name) for name in names if name.isdecimal())
 
 

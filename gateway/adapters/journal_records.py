@@ -89,7 +89,7 @@ def _row(data: bytes, start: int, newline: int) -> LedgerRow | None:
         return None
     try:
         return _decode(payload)
-    except msgspec.DecodeError:  # whole, but of another version's shape
+    except (msgspec.DecodeError, UnicodeDecodeError):  # whole, but of another version's shape
         return None
 
 

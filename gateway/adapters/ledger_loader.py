@@ -14,7 +14,7 @@ from sqlalchemy import Engine, update
 
 from gateway.adapters.journal import Journal, Position
 from gateway.adapters.ledger_upsert import last_words, row_writer
-from gateway.adapters.sql_engine import is_of_the_row
+from gateway.adapters.sql_engine import is_of_the_row, reason
 from gateway.adapters.sql_tables import IS_PENDING, ledger
 from gateway.core.errors import StoreUnavailable
 from gateway.core.record import LedgerRow, Outcome, State
@@ -126,7 +126,7 @@ class LedgerLoader:
     def _after_failure(self, pause_s: float, error: Exception) -> float:
         if not self._is_failing:  # once per outage
             self._is_failing = True
-            _log.warning("ledger_load_failed", reason=str(error), kind=type(error).__name__)
+            _log.warning("ledger_load_failed", reason=reason(error), kind=type(error).__name__)
             return _RETRY_S
         return min(max(pause_s, _RETRY_S) * 2, _RETRY_S_MAX)
 
@@ -140,6 +140,8 @@ class LedgerLoader:
         """Everything appended before the call."""
         target, seen_at = self._journal.end, self._clock.monotonic()
         while not self._has_loaded(target):
+            if self._is_stopping:
+                return
             if not self._is_recovered and self._position[0] >= self._journal.fresh_segment:
                 self._settle_killed()
                 self._is_recovered = True
@@ -182,7 +184,7 @@ class LedgerLoader:
                 "ledger_row_refused",
                 request_id=rows[0].request_id,
                 attempt=rows[0].attempt,
-                reason=str(error),
+                reason=reason(error),
             )
             return False
         return True

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gateway.core.errors import ConfigError
 
@@ -54,12 +53,14 @@ def open_engine(text: str, *, survives_power_loss: bool = False) -> Engine:
     if url.get_backend_name() == "postgresql":
         return create_engine(
             url,
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_timeout=_POOL_TIMEOUT_S,
             connect_args=_postgresql_options(url),
         )
     engine = create_engine(
         url,
+        hide_parameters=True,  # errors are logged; rows are not
         pool_timeout=_POOL_TIMEOUT_S,
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
     )
@@ -91,7 +92,12 @@ def _postgresql_options(url: URL) -> dict[str, Any]:
 
 def is_of_the_row(error: Exception) -> bool:
     """Whether a failed write is the row's own doing, so that trying again cannot help. All else
-    (server gone, deadlock, disk full, table missing) is the database's and may pass."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, DataError | IntegrityError)
-    return not isinstance(error, PoolTimeoutError | OSError)
+    (server gone, deadlock, disk full, table missing) may pass. SQLite's driver refuses a number of
+    more than 64 bits with OverflowError."""
+    return isinstance(error, DataError | IntegrityError | OverflowError | ValueError | TypeError)
+
+
+def reason(error: Exception) -> str:
+    """The driver's own words, in one line: SQLAlchemy's repeat the statement and a link."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return " ".join(str(cause).split())

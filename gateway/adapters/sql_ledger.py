@@ -4,7 +4,6 @@ Queries run in threads, never on the loop; the hot path touches the journal alon
 """
 
 import asyncio
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 PAGE_ROWS_MAX = 1000
 _FLUSH_TIMEOUT_S = 5.0  # a reader waits this long for the newest rows; the usual lag is 0.2 s
-_CLOSE_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 10.0  # of a shutdown, for the newest rows; the others wait in the journal
 _JOURNAL_DIR = "journal"
 _CURSOR_ATTEMPT_MAX = 2**31 - 1  # the column's
 
@@ -116,10 +115,15 @@ class SqlLedger:
 
 @asynccontextmanager
 async def open_ledger(
-    *, state_dir: StateDir, database_url: str, durability: Durability, clock: Clock
+    *,
+    state_dir: StateDir,
+    database_url: str,
+    durability: Durability,
+    clock: Clock,
+    close_timeout_s: float = _CLOSE_TIMEOUT_S,
 ) -> AsyncIterator[SqlLedger]:
-    """A ledger that has taken over what an earlier run left in `state_dir`. Leaving it waits until
-    all rows are in SQL, within a deadline; later ones stay in the journal for the next start.
+    """A ledger that has taken over what an earlier run left in `state_dir`. Leaving it waits up to
+    `close_timeout_s` until all rows are in SQL; others stay in the journal for the next start.
 
     Raises ConfigError where the journal or the database's version cannot be used, StoreUnavailable
     where the database does not answer.
@@ -135,12 +139,14 @@ async def open_ledger(
     try:
         yield SqlLedger(journal=journal, loader=loader, engine=engine)
     finally:
-        await _close(journal, loader, engine)
+        await _close(journal, loader, engine, timeout_s=close_timeout_s)
 
 
-async def _close(journal: Journal, loader: LedgerLoader, engine: Engine) -> None:
+async def _close(
+    journal: Journal, loader: LedgerLoader, engine: Engine, *, timeout_s: float
+) -> None:
     try:
-        await loader.flush(timeout_s=_CLOSE_TIMEOUT_S)
+        await loader.flush(timeout_s=timeout_s)
     except StoreUnavailable:
         _log.warning("ledger_rows_wait_in_journal")
     finally:
@@ -162,7 +168,7 @@ def _cursor_key(cursor: str) -> tuple[datetime, str, int]:
         started_at, request_id, attempt = msgspec.json.decode(
             content, type=tuple[datetime, str, int]
         )
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
+    except (ValueError, msgspec.DecodeError) as error:  # base64, ASCII and UTF-8 raise ValueErrors
         raise _not_a_cursor() from error
     is_ours = started_at.tzinfo is not None and 0 <= attempt <= _CURSOR_ATTEMPT_MAX
     if not is_ours or request_id != storable_text(request_id):

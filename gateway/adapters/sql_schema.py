@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 import gateway
-from gateway.adapters.sql_engine import BEGIN_OPTION, database_url, open_engine
+from gateway.adapters.sql_engine import BEGIN_OPTION, database_url, open_engine, reason
 from gateway.core.errors import ConfigError, StoreUnavailable
 
 # Any number nobody else locks in the same database: "fareway" in ASCII.
@@ -93,7 +93,7 @@ def _engine(url: str) -> Iterator[Engine]:
     except SQLAlchemyError as error:
         shown = database_url(url).render_as_string(hide_password=True)
         raise StoreUnavailable(
-            f"the database {shown} cannot be used: {getattr(error, 'orig', error)}",
+            f"the database {shown} cannot be used: {reason(error)}",
             detail=str(error),
         ) from error
     finally:

@@ -121,8 +121,30 @@ def test_a_released_segment_is_gone_and_a_damaged_one_kept_aside(tmp_path: Path)
         journal.release(first, is_damaged=False)
         journal.release(first + 1, is_damaged=True)
 
-    names = sorted(file.name for file in tmp_path.iterdir())
-    assert [Path(name).suffix for name in names] == [".damaged", ".journal"]
+    assert [file.suffix for file in sorted(tmp_path.iterdir())] == [".damaged", ".journal"]
+
+
+def test_a_segment_kept_aside_is_never_written_over(tmp_path: Path) -> None:
+    for number in range(3):
+        with open_journal(tmp_path) as journal:
+            journal.append([settled(number)])
+            journal.release(journal.first[0], is_damaged=True)
+
+    contents = [file.read_bytes() for file in sorted(tmp_path.iterdir())]
+    assert contents == [frame(settled(number)) for number in range(3)]
+
+
+def test_rows_are_refused_while_no_further_segment_can_be_made(tmp_path: Path) -> None:
+    with open_journal(tmp_path, segment_bytes=1) as journal:
+        journal.append([settled(1)])
+        blocker = tmp_path / f"{journal.end[0] + 1:016d}.journal"
+        blocker.mkdir()
+        with pytest.raises(StoreUnavailable):
+            journal.append([settled(2)])
+        blocker.rmdir()
+        journal.append([settled(3)])
+
+        assert read_all(journal) == ([settled(1), settled(3)], 0)
 
 
 @contextmanager

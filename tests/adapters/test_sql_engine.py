@@ -1,10 +1,13 @@
 """Which databases are accepted, and which failures may pass."""
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy import text as sql
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from gateway.adapters.sql_engine import database_url, is_of_the_row
+from gateway.adapters.sql_engine import database_url, is_of_the_row, open_engine, reason
 from gateway.core.errors import ConfigError
 
 CAUSE = Exception("cause")
@@ -46,7 +49,25 @@ def test_a_value_the_database_refuses_is_the_rows_doing(error: Exception) -> Non
 
 @pytest.mark.parametrize(
     "error",
-    [OperationalError("insert", None, CAUSE), PoolTimeoutError(), OSError("disk")],
+    [OperationalError("insert", None, CAUSE), PoolTimeoutError(), OSError("disk"), MemoryError()],
 )
 def test_a_database_in_trouble_may_recover(error: Exception) -> None:
     assert not is_of_the_row(error)
+
+
+@pytest.mark.parametrize(("survives_power_loss", "level"), [(True, 2), (False, 1)])
+def test_sqlite_syncs_every_commit_only_where_power_loss_must_be_survived(
+    tmp_path: Path, *, survives_power_loss: bool, level: int
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.db", survives_power_loss=survives_power_loss)
+
+    with engine.connect() as connection:
+        assert connection.scalar(sql("PRAGMA synchronous")) == level
+        assert connection.scalar(sql("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+
+
+def test_a_reason_is_the_drivers_words_without_statement_or_values() -> None:
+    error = OperationalError("INSERT INTO ledger", {"tenant": "acme"}, Exception("disk\n full"))
+
+    assert reason(error) == "disk full"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def left_behind(state_dir: Path, rows: list[LedgerRow]) -> None:
 
 @asynccontextmanager
 async def ledger_in(
-    state_dir: Path, url: str, clock: FakeClock | None = None
+    state_dir: Path, url: str, clock: FakeClock | None = None, *, close_timeout_s: float = 30
 ) -> AsyncIterator[SqlLedger]:
     with hold_state_dir(state_dir) as held:
         async with open_ledger(
@@ -43,6 +43,7 @@ async def ledger_in(
             database_url=url,
             durability=Durability.WRITE,
             clock=clock or FakeClock(),
+            close_timeout_s=close_timeout_s,
         ) as ledger:
             yield ledger
 
@@ -320,3 +321,19 @@ async def test_a_reader_hears_that_sql_is_down(tmp_path: Path, sqlite_url: str) 
         async with sqlite_outage(sqlite_url):
             with pytest.raises(StoreUnavailable):
                 await all_rows(ledger)
+
+
+async def test_rows_a_closing_gateway_could_not_load_are_loaded_by_the_next(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(
+            ledger_in(tmp_path / "state", sqlite_url, close_timeout_s=0.1)
+        )
+        await ledger.flush()
+        async with sqlite_outage(sqlite_url):
+            ledger.append([settled(1)])
+            await stack.aclose()
+
+    async with ledger_in(tmp_path / "state", sqlite_url) as ledger:
+        assert await all_rows(ledger) == [settled(1)]
