@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.support.scripted_upstream import Call, ScriptedUpstream
+from tests.support.upstream_behaviour import fault_named
 from tests.support.upstream_sending import BillLine
 
 _WAIT_S = 10.0
@@ -34,6 +35,10 @@ class UpstreamThread:
     @property
     def bill(self) -> list[BillLine]:
         return self.scripted.bill
+
+    def script(self, *faults: str) -> None:
+        """What happens to the next calls that name no fault of their own."""
+        self.scripted.script.extend(map(fault_named, faults))
 
     def call_with(self, text: str) -> Call:
         """The last call whose body holds `text`."""
