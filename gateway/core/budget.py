@@ -18,7 +18,7 @@ def window_bounds(window: str, *, now: datetime, timezone: str) -> Window:
     or longer. A day on which the clocks change is 23 or 25 hours long. Weeks begin on Monday.
 
     Minutes and hours are cut in UTC, so that none is twice as long when the clocks go back.
-    Raises ValueError for a window that is none.
+    Raises ValueError for a window that is none, OverflowError where one passes the year 9999.
     """
     if window == "total":
         return Window(None, None)
@@ -45,7 +45,7 @@ def _days(window: str, today: datetime) -> tuple[datetime, datetime]:
         return first, (first + timedelta(days=32)).replace(day=1)
     if window == "year":
         first = today.replace(month=1, day=1)
-        return first, first.replace(year=first.year + 1)
+        return first, (first + timedelta(days=366)).replace(day=1)
     raise ValueError(f"{window!r} is no budget window")
 
 
