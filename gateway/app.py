@@ -1,9 +1,7 @@
 """Runs the gateway as an HTTP server until it is told to stop."""
 
-import logging
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -12,11 +10,11 @@ import structlog
 import uvicorn
 import uvloop
 
+from gateway.bootstrap.logs import log_to_stderr
 from gateway.bootstrap.serving import Serving, open_serving
 
 # Connections that wait to be accepted; a burst of clients should not see resets.
 BACKLOG = 2048
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 log = structlog.get_logger("fareway")
 
@@ -29,21 +27,6 @@ def run(path: Path, environ: Mapping[str, str], *, host: str, port: int) -> None
     log_to_stderr()
     with _bound(host, port) as listener:
         uvloop.run(_serve(path, environ, listener))
-
-
-def log_to_stderr(level: str = "info") -> None:
-    """One JSON object a line on standard error; no keys, no prompts."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.ERROR)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _serve(path: Path, environ: Mapping[str, str], listener: socket.socket) -> None:

@@ -31,6 +31,9 @@ def fareway(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    from gateway.bootstrap.logs import log_to_stderr
+
+    log_to_stderr()
 
 
 @app.command()
