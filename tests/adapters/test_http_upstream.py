@@ -290,6 +290,18 @@ async def test_answer_that_is_no_plain_http_is_a_bad_answer(head: bytes) -> None
         assert upstream.open_connections == upstream.idle_connections == 0
 
 
+async def test_interim_answers_leave_nothing_behind() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\nContent-Type: text/css\r\n\r\n"
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    async with (
+        raw_server(interim * 2 + final) as base_url,
+        HttpUpstream() as upstream,
+        upstream.send(call_to(Provider("raw", base_url))) as answer,
+    ):
+        assert answer.headers == {"content-length": "2"}
+        assert [chunk async for chunk in answer.chunks()] == [b"{}"]
+
+
 async def test_second_answer_nobody_asked_for_ends_the_connection() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
     async with raw_server(one + b"first" + one + b"spare") as base_url, HttpUpstream() as upstream:
