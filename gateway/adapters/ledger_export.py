@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import BinaryIO, TypeAlias, assert_never
 
 from sqlalchemy import BigInteger, Boolean, Float, Integer, Text
@@ -24,19 +23,13 @@ from gateway.adapters.sql_tables import (
 )
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.record import LEDGER_COLUMNS, LedgerRow
-from gateway.wire.ledger_row import Cell, ledger_row_cells, ledger_row_json
+from gateway.wire.ledger_row import Cell, ExportFormat, ledger_row_cells, ledger_row_json
 
 _BATCH_ROWS = 500
 # A batch becomes a row group: smaller ones compress badly, larger ones take memory (1 KB a row).
 _ROW_GROUP_ROWS = 10_000
 
 _Batches: TypeAlias = Iterable[Sequence[LedgerRow]]
-
-
-class ExportFormat(StrEnum):
-    NDJSON = "ndjson"
-    CSV = "csv"
-    PARQUET = "parquet"
 
 
 def export_ledger(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.adapters.ledger_export import ExportFormat
 from gateway.cli.options import EXIT_FAILED, Config, Json, config_path, errors_shown, print_json
+from gateway.wire.ledger_row import ExportFormat
 
 db_app = typer.Typer(help="The ledger's tables.", no_args_is_help=True)
 export_app = typer.Typer(help="Write what is stored to a file.", no_args_is_help=True)

@@ -16,6 +16,13 @@ from gateway.core.record import LEDGER_COLUMNS, LedgerRow
 
 Cell: TypeAlias = str | int | float | bool | None
 
+
+class ExportFormat(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 _cells_of = attrgetter(*LEDGER_COLUMNS)
 _STARTED_AT = LEDGER_COLUMNS.index("started_at")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from gateway.adapters.ledger_export import ExportFormat, export_ledger
+from gateway.adapters.ledger_export import export_ledger
 from gateway.adapters.ledger_upsert import last_words, row_writer
 from gateway.adapters.sql_engine import open_engine
 from gateway.adapters.sql_schema import upgrade
 from gateway.core.errors import ConfigError
 from gateway.core.record import LEDGER_COLUMNS, LedgerRow
-from gateway.wire.ledger_row import ledger_row_cells, ledger_row_json
+from gateway.wire.ledger_row import ExportFormat, ledger_row_cells, ledger_row_json
 from tests.support.ledger_rows import NOON, pending, settled
 
 ROWS = [
