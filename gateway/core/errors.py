@@ -57,7 +57,12 @@ class ModelNotFound(Refusal): ...
 class UnknownEndpoint(Refusal): ...
 
 
-class MethodNotAllowed(Refusal): ...
+class MethodNotAllowed(Refusal):
+    """`allow` lists the methods there are, comma between."""
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class InvalidRequest(Refusal): ...

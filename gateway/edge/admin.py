@@ -44,11 +44,11 @@ def moment(text: str, *, param: str) -> datetime:
     """An ISO 8601 time; without an offset it is UTC. Raises InvalidRequest."""
     try:
         parsed = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:  # OverflowError: beyond the year 9999 in UTC
         raise InvalidRequest(
             f"{param} takes an ISO 8601 time such as 2026-11-01T00:00:00Z.", param=param
         ) from error
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _limit(text: str | None) -> int:

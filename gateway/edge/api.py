@@ -80,9 +80,9 @@ def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:  # noqa: PLR2004 - HTTP's own number
         return _answer(request, UnknownEndpoint(_unknown(path)))
     if error.status_code == 405:  # noqa: PLR2004
-        response = _answer(request, MethodNotAllowed(f"{path} does not take {request.method}."))
-        response.headers.update(error.headers or {})
-        return response
+        allow = (error.headers or {}).get("Allow", "")
+        text = f"{path[:100]} does not take {request.method}."
+        return _answer(request, MethodNotAllowed(text, allow=allow))
     return _answer(request, InvalidRequest(str(error.detail)))
 
 

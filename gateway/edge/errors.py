@@ -105,6 +105,8 @@ def error_headers(error: BaseException) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", error.retry_after.encode("latin-1", "replace")))
     elif shape.retry_after_s is not None:
         headers.append((b"retry-after", str(shape.retry_after_s).encode()))
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
     if shape.should_retry is not None:
         headers.append((b"x-should-retry", b"true" if shape.should_retry else b"false"))
     return headers

@@ -95,7 +95,7 @@ class HotEndpoints:
         reply: HttpReply,
     ) -> None:
         if scope["method"] != "POST":
-            raise MethodNotAllowed(f"{scope['path']} takes POST.")
+            raise MethodNotAllowed(f"{scope['path']} takes POST.", allow="POST")
         if self._gateway.is_draining:
             raise Draining("The gateway is shutting down; ask another replica.")
         body = await read_body(scope, receive, self._gateway.current.catalog.max_body_bytes)
