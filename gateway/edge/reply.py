@@ -4,13 +4,17 @@ import asyncio
 from dataclasses import replace
 
 import msgspec
+import structlog
 
-from gateway.core.errors import UpstreamFailure, UpstreamRejection
+from gateway.core.errors import StoreUnavailable, UpstreamFailure, UpstreamRejection
+from gateway.core.ids import RequestId
 from gateway.core.money import usd_text
 from gateway.edge.asgi import RawHeaders, Send, send_whole
 from gateway.edge.errors import error_body, error_headers, error_object, shape_of
 from gateway.flow.reply import Closing, Head
 from gateway.wire.sse import comment, data_event
+
+log = structlog.get_logger("fareway")
 
 _JSON = b"application/json"
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
@@ -21,8 +25,9 @@ LAST_EVENT_TIMEOUT_S = 1.0
 class HttpReply:
     """`base_headers` go with every answer to this request: its ids and the configuration's."""
 
-    def __init__(self, send: Send, base_headers: RawHeaders) -> None:
+    def __init__(self, send: Send, identity: RequestId, base_headers: RawHeaders) -> None:
         self._send = send
+        self._identity = identity
         self._base_headers = base_headers
         self.has_started = False
 
@@ -42,6 +47,14 @@ class HttpReply:
         await self._end(comment("fareway " + _closing_json(closing)) + done_event)
 
     async def fail(self, failure: UpstreamFailure, head: Head) -> None:
+        log.warning(
+            "upstream_failed",
+            request_id=self._identity,
+            model=head.model,
+            attempts=head.attempts,
+            kind=failure.kind.value,
+            cause=failure.detail,
+        )
         if self.has_started:
             await self.fail_stream(failure)
         else:
@@ -56,6 +69,8 @@ class HttpReply:
 
     async def refuse(self, error: BaseException, headers: RawHeaders | None = None) -> None:
         """Answer an error before anything else was sent."""
+        if isinstance(error, StoreUnavailable):
+            log.warning("store_unavailable", request_id=self._identity, cause=error.detail)
         complete = [*self._base_headers, (b"content-type", _JSON), *error_headers(error)]
         await self._whole(shape_of(error).status, complete + (headers or []), error_body(error))
 

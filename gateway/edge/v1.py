@@ -75,7 +75,7 @@ class HotEndpoints:
             await self._others(scope, receive, send)
             return
         identity = new_request_id(self._gateway)
-        reply = HttpReply(send, base_headers(scope, self._gateway, identity))
+        reply = HttpReply(send, identity, base_headers(scope, self._gateway, identity))
         try:
             await self._serve(endpoint, identity, scope, receive, reply)
         except ClientGone:
