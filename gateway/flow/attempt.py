@@ -32,6 +32,8 @@ MAX_ERROR_BYTES = 1024 * 1024
 MAX_HELD_BYTES = 256 * 1024
 
 _RETURNED_HEADERS = ("content-type", "retry-after", "openai-processing-ms")
+# Where a body has no id (embeddings, errors), the provider's own request id stands for it.
+_UPSTREAM_ID = "x-request-id"
 _OPERATORS_DOING = frozenset({401, 402, 403, 404, 407})
 
 
@@ -78,6 +80,7 @@ async def plain_answer(call: Call) -> PlainAnswer:
     with _written_down(call):
         async with asyncio.timeout_at(call.deadlines.within(call.deadlines.attempt_s)):
             async with call.gateway.upstream.send(call.upstream) as answer:
+                attempt.upstream_id = answer.headers.get(_UPSTREAM_ID)
                 await _raise_for_status(answer)
                 body = await _read(answer, MAX_ANSWER_BYTES)
                 headers = _returned(answer.headers)
@@ -88,7 +91,7 @@ async def plain_answer(call: Call) -> PlainAnswer:
             if not attempt.is_error_answer:
                 attempt.usage = call.estimate(TextSample(body.decode(errors="replace")))
             raise UpstreamFailure(FailureKind.BAD_ANSWER, str(error), was_sent=True) from error
-        attempt.upstream_id = read.id
+        attempt.upstream_id = read.id or attempt.upstream_id
         attempt.finish_reason = read.finish_reason
         attempt.service_tier = read.service_tier or attempt.service_tier
         attempt.usage = _credible(parse_usage(read.usage)) or call.estimate(
@@ -113,6 +116,7 @@ async def stream_answer(
             first_token_at = call.deadlines.within(call.deadlines.first_token_s)
             async with asyncio.timeout_at(first_token_at) as deadline:
                 async with call.gateway.upstream.send(call.upstream) as answer:
+                    call.attempt.upstream_id = answer.headers.get(_UPSTREAM_ID)
                     await _raise_for_status(answer)
                     _require_event_stream(answer)
                     await _relay(call, answer, meter, reply, start, deadline)
@@ -158,8 +162,9 @@ async def _relay(
 def _note_what_streamed(call: Call, meter: MeteredStream) -> None:
     """An aborted or broken stream is booked for its input and for what was received."""
     attempt = call.attempt
-    attempt.upstream_id = meter.upstream_id
+    attempt.upstream_id = meter.upstream_id or attempt.upstream_id
     attempt.finish_reason = meter.finish_reason
+    attempt.is_error_answer = attempt.is_error_answer or meter.is_error
     attempt.service_tier = meter.service_tier or attempt.service_tier
     if attempt.was_sent and not attempt.is_error_answer:
         attempt.usage = _credible(meter.reported) or call.estimate(meter.output)

@@ -34,6 +34,7 @@ class MeteredStream:
         self.has_data = False  # an event with an answer in it has come by
         self.is_done = False  # [DONE] has come by
         self.failure: UpstreamFailure | None = None
+        self.is_error = False  # an error event came in place of an answer
         self.done_event = b"data: [DONE]\n\n"
 
     @property
@@ -88,6 +89,7 @@ class MeteredStream:
                 return self._rewritten(block, data, chunk)
         except (BadChunk, BadJson) as error:
             raise UpstreamFailure(FailureKind.BAD_ANSWER, str(error), was_sent=True) from error
+        self.is_error = not self.has_data
         raise UpstreamFailure(
             FailureKind.BAD_ANSWER, "the upstream sent an error event", was_sent=True
         )
