@@ -8,11 +8,11 @@ reply has begun) or UpstreamRejection.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.errors import FailureKind, UpstreamFailure, UpstreamRejection
 from gateway.core.record import Outcome
-from gateway.core.usage import Usage
+from gateway.core.usage import Usage, UsageSource
 from gateway.flow.estimating import TextSample, estimated_usage
 from gateway.flow.gateway import Gateway
 from gateway.flow.metered_stream import MeteredStream
@@ -167,7 +167,11 @@ def _note_what_streamed(call: Call, meter: MeteredStream) -> None:
     attempt.is_error_answer = attempt.is_error_answer or meter.is_error
     attempt.service_tier = meter.service_tier or attempt.service_tier
     if attempt.was_sent and not attempt.is_error_answer:
-        attempt.usage = _credible(meter.reported) or call.estimate(meter.output)
+        usage = _credible(meter.reported) or call.estimate(meter.output)
+        if attempt.outcome is not Outcome.OK and not meter.is_total:
+            # A running total: the upstream may have generated, and bills, more than we read.
+            usage = replace(usage, source=UsageSource.ESTIMATED)
+        attempt.usage = usage
 
 
 @contextmanager

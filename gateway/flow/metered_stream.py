@@ -31,6 +31,7 @@ class MeteredStream:
         self.upstream_id: str | None = None
         self.service_tier: str | None = None
         self.reported: Usage | None = None
+        self.is_total = False  # `reported` came alone, after everything it counts
         self.has_data = False  # an event with an answer in it has come by
         self.is_done = False  # [DONE] has come by
         self.failure: UpstreamFailure | None = None
@@ -110,6 +111,7 @@ class MeteredStream:
         usage = parse_usage(chunk.usage)
         if usage is not None:
             self.reported = usage
+            self.is_total = not chunk.has_choices
         if not self._wants_usage:
             hidden = hide_usage(data)
             return b"" if hidden is None else with_data(block, hidden)
