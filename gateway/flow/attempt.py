@@ -144,19 +144,31 @@ async def _relay(
         held = b""
         # A slow client is not the upstream's idleness: only the request's end bounds it.
         deadline.reschedule(call.deadlines.request_at)
-        if not call.attempt.delivered:
-            call.attempt.first_token_s = call.gateway.clock.monotonic() - call.attempt.started_s
-            call.attempt.delivered = True
-            await start(_returned(answer.headers))
-        if out:
-            await reply.write(out)
+        await _pass_on(call, answer, reply, start, out)
         if meter.failure or meter.is_done:
             break
         deadline.reschedule(call.deadlines.within(call.deadlines.idle_s))
     if meter.failure:
         raise meter.failure
-    if rest := meter.end():
-        await reply.write(rest)
+    if rest := held + meter.end():
+        deadline.reschedule(call.deadlines.request_at)
+        await _pass_on(call, answer, reply, start, rest)
+
+
+async def _pass_on(
+    call: Call,
+    answer: UpstreamAnswer,
+    reply: Reply,
+    start: Callable[[Mapping[str, str]], Awaitable[None]],
+    out: bytes,
+) -> None:
+    """To the client, behind the head where nothing has gone before."""
+    if not call.attempt.delivered:
+        call.attempt.first_token_s = call.gateway.clock.monotonic() - call.attempt.started_s
+        call.attempt.delivered = True
+        await start(_returned(answer.headers))
+    if out:
+        await reply.write(out)
 
 
 def _note_what_streamed(call: Call, meter: MeteredStream) -> None:

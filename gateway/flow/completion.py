@@ -77,7 +77,8 @@ async def _climb(
         failure = await _attempt(call, opened, reply)  # 6, 7, 8
         if failure is None:
             return
-        if attempt.delivered or not _may_follow(admitted.asked, failure):
+        is_late = asyncio.get_running_loop().time() >= request_at
+        if is_late or attempt.delivered or not _may_follow(admitted.asked, failure):
             break
     assert failure is not None, "a request has at least one candidate"
     await opened.close()

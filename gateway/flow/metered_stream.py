@@ -63,7 +63,10 @@ class MeteredStream:
         Raises UpstreamFailure unless the answer was whole: it said [DONE], or gave a finish reason
         (some providers leave [DONE] out, some the blank line after their last event).
         """
-        rest = b"" if self.is_done else self._splitter.close()
+        try:
+            rest = b"" if self.is_done else self._splitter.close()
+        except EventTooLarge as error:
+            raise UpstreamFailure(FailureKind.TOO_LARGE, str(error), was_sent=True) from error
         out = self._pass(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
         if not self.has_data:
             raise UpstreamFailure(
