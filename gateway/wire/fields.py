@@ -109,6 +109,7 @@ _JSON_NAMES: Final = {
 }
 _WRONG_TYPE: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _OUT_OF_BOUNDS: Final = re.compile(r"Expected `int` (>=|<=) (\d+)")
+_MAX_WHOLE: Final = 2**63
 _PLACE: Final = re.compile(r" - at `\$\.([^`]*)`$")
 
 
@@ -134,7 +135,9 @@ def _as_whole(raw: msgspec.Raw | None) -> msgspec.Raw | None:
     if raw is None:
         return None  # a float further down
     number = msgspec.json.decode(raw, type=float)
-    return msgspec.Raw(b"%d" % number) if number.is_integer() else None
+    # Digits beyond 64 bits would be read as a float again, and again be corrected.
+    is_whole = number.is_integer() and abs(number) < _MAX_WHOLE
+    return msgspec.Raw(b"%d" % number) if is_whole else None
 
 
 def _refusal(text: str) -> tuple[str, InvalidRequest]:

@@ -198,6 +198,14 @@ def test_a_wrong_field_is_refused_by_name(fields: dict[str, Any], param: str) ->
     assert param in str(error)
 
 
+@pytest.mark.parametrize("name", ["model", "n", "max_tokens", "seed", "stream", "messages", "user"])
+@pytest.mark.parametrize("number", [1e19, -1e19, 2.0**64, 1e300])
+def test_a_whole_number_beyond_64_bits_is_refused_wherever_it_stands(
+    name: str, number: float
+) -> None:
+    assert refusal_of(**{name: number}).param == name
+
+
 @pytest.mark.parametrize("name", ["temperature", "seed", "max_tokens", "n", "top_logprobs"])
 @pytest.mark.parametrize("number", [b"1e999", b"-1e400"])
 def test_a_number_out_of_range_is_refused_by_name(name: str, number: bytes) -> None:
