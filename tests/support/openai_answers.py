@@ -130,6 +130,7 @@ class _Plan:
 
 
 def chat_answer(question: Question, behaviour: Behaviour, *, label: str) -> Answer:
+    _check_bounds(question)
     if not question.messages:
         raise Refused("Missing required parameter: 'messages'.", param="messages")
     choices = tuple(_chat_choices(question, label=label))
@@ -148,6 +149,7 @@ def chat_answer(question: Question, behaviour: Behaviour, *, label: str) -> Answ
 
 
 def text_answer(question: Question, behaviour: Behaviour, *, label: str) -> Answer:
+    _check_bounds(question)
     prompts = inputs_of(question.prompt, "prompt")
     count = len(prompts) * (question.n or 1)
     choice = _cut_to_cap(_text_reply(question, label=label), (), 0, output_cap(question))
@@ -166,6 +168,7 @@ def text_answer(question: Question, behaviour: Behaviour, *, label: str) -> Answ
 
 def embeddings_answer(question: Question, behaviour: Behaviour) -> Answer:
     """OpenAI's embeddings carry no id; the upstream id stands in the x-request-id header alone."""
+    _check_bounds(question)
     inputs = inputs_of(question.input, "input")
     size = question.dimensions or 8
     rows: list[Json] = []
@@ -181,6 +184,14 @@ def embeddings_answer(question: Question, behaviour: Behaviour) -> Answer:
         names = ("prompt_tokens", "total_tokens")
         body["usage"] = {name: told[name] for name in names} if told else None
     return Answer(f"embd-{uuid.uuid4()}", question.model, tokens, body, is_id_in_body=False)
+
+
+def _check_bounds(question: Question) -> None:
+    """Refuses numbers beyond OpenAI's own bounds: an answer of that size would fill the memory."""
+    for name, most in (("n", 128), ("top_logprobs", 20), ("dimensions", 3072)):
+        value = getattr(question, name)
+        if value is not None and not 0 <= value <= most:
+            raise Refused(f"Invalid '{name}': expected a value from 0 to {most}.", param=name)
 
 
 def models_list(label: str) -> Json:
