@@ -24,6 +24,7 @@ from gateway.core.errors import ConfigError
 from gateway.edge.api import build_api
 from gateway.edge.asgi import App
 from gateway.edge.context import ApiContext
+from gateway.edge.cors import open_to
 from gateway.edge.v1 import HotEndpoints
 from gateway.flow.gateway import Gateway
 from gateway.settings import Settings, SettingsFile
@@ -87,7 +88,10 @@ async def open_serving(path: Path, environ: Mapping[str, str]) -> AsyncIterator[
                 describe_config=live.describe,
                 dependencies={"ledger": lambda: _ledger_trouble(ledger)},
             )
-            app = HotEndpoints(gateway, build_api(context, version=__version__))
+            app = open_to(
+                settings.server.cors_origins,
+                HotEndpoints(gateway, build_api(context, version=__version__)),
+            )
             async with live.watched(gateway):
                 yield Serving(app, gateway, settings)
 
