@@ -18,6 +18,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 # A refused body is still read this far, so that the client reads our answer and not a reset.
 MAX_DRAINED_BYTES = 8 * 1024 * 1024
+_MAX_LENGTH_DIGITS = 20  # 2**64 bytes and more are too many, whatever follows
 
 
 class ClientGone(Exception):
@@ -58,18 +59,23 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise ClientGone
         piece = message.get("body", b"")
         size += len(piece)
+        more = message.get("more_body", False)
         if size > limit:
-            await _drain(receive, MAX_DRAINED_BYTES)
+            if more:
+                await _drain(receive, MAX_DRAINED_BYTES)
             raise RequestTooLarge(f"The request body passes {limit} bytes.")
         pieces.append(piece)
-        more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def until_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run `work`; cut it off as soon as the client goes away, and raise ClientGone then."""
+    """Run `work`; cut it off as soon as the client goes away, and raise ClientGone then.
+
+    A cancellation from outside, even at the same moment, stays one.
+    """
     task = asyncio.current_task()
     assert task is not None, "requests run in tasks"
+    cancelled_before = task.cancelling()
     is_over = False
     is_gone = False
     raised: Exception | None = None
@@ -87,14 +93,15 @@ async def until_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
         try:
             await work
         except asyncio.CancelledError:
-            if not is_gone:
+            if not is_gone or task.cancelling() > cancelled_before + 1:
                 raise
-            task.uncancel()
         except Exception as error:  # noqa: BLE001 - raised again below, out of the group's wrapping
             raised = error
         finally:
             is_over = True
             watcher.cancel()
+            if is_gone:
+                task.uncancel()
     if raised is not None:
         raise raised
     if is_gone:
@@ -114,7 +121,7 @@ def _declared_length(scope: Scope) -> int | None:
         return None
     if not (text.isascii() and text.isdigit()):
         raise InvalidRequest("The header Content-Length is not a number.")
-    return int(text)
+    return int(text[:_MAX_LENGTH_DIGITS])  # Python reads no number of thousands of digits
 
 
 async def _drain(receive: Receive, limit: int) -> None:
