@@ -46,6 +46,7 @@ class Question(msgspec.Struct):
     reasoning_effort: str | None = None
     encoding_format: str | None = None
     dimensions: int | None = None
+    user: str | None = None
 
     def last_user_text(self) -> str:
         for message in reversed(self.messages):

@@ -291,7 +291,14 @@ class ScriptedUpstream:
         is_billed = behaviour.status < 300 if behaviour.billed is None else behaviour.billed
         if is_billed:
             usage = Tokens(input=answer.tokens.input, cached=answer.tokens.cached)
-            line = BillLine(answer.upstream_id, answer.model, usage, behaviour.status, time.time())
+            line = BillLine(
+                answer.upstream_id,
+                answer.model,
+                usage,
+                behaviour.status,
+                question.user,
+                time.time(),
+            )
         return Exchange(behaviour, encode_json(answer.body), answer, line)
 
     def _check_key(self, received: Received) -> None:

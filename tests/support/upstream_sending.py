@@ -22,6 +22,7 @@ class BillLine:
     model: str
     usage: Tokens
     status: int
+    user: str | None  # as the request named its end user
     started: float
     finished: float | None = None
     aborted: bool = False  # the client left before the answer's end
