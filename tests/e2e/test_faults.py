@@ -99,7 +99,7 @@ STREAM = [
     Fails("error-in-200", 502, "upstream_error", "bad_answer", "estimated"),
     Fails("malformed-event", 502, "upstream_error", "bad_answer", "estimated"),
     Fails("empty-body", 502, "upstream_error", "bad_answer", "estimated"),
-    Fails("error-event-after-0", 502, "upstream_error", "bad_answer", "estimated"),
+    Fails("error-event-after-0", 502, "upstream_error", "bad_answer", "free"),
     Fails("cut-before-head", 503, "upstream_unavailable", "disconnected", "estimated"),
     Fails("reset-before-head", 503, "upstream_unavailable", "disconnected", "estimated"),
     Fails("cut-after-head", 502, "upstream_error", "cut", "estimated"),

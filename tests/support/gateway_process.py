@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,9 +98,10 @@ class GatewayProcess:
     def ledger(self, request_id: str | None = None) -> list[Json]:
         """Every row, or those of one request in the order of their attempts."""
         rows: list[Json] = []
+        since = "" if request_id is None else f"&since={_made_at(request_id)}"
         cursor = ""
         while True:
-            page = self.admin(f"ledger?limit=1000{cursor}")
+            page = self.admin(f"ledger?limit=1000{since}{cursor}")
             rows += page["data"]
             if page["next_cursor"] is None:
                 break
@@ -173,6 +176,13 @@ def until(
         assert time.monotonic() < deadline, f"it did not come to pass:\n{of.log_text()}"
         time.sleep(_POLL_S)
     return found
+
+
+def _made_at(request_id: str) -> str:
+    """The time in a request id, which is a UUID of version 7: its first 48 bits."""
+    unix_ms = uuid.UUID(request_id).int >> 80
+    made_at = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return made_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_ready(gateway: GatewayProcess) -> bool:

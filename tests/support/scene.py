@@ -18,6 +18,7 @@ SMALL_INPUT, SMALL_CACHED, SMALL_OUTPUT = 150, 75, 600
 LARGE_INPUT, LARGE_OUTPUT = 2500, 10000
 
 _SCENE = """
+logging: {{level: debug}}
 server: {{admin_key: {admin_key}, cors_origins: {cors_origins}, drain_s: 20, request_timeout_s: {request_timeout_s}}}
 stores: {{database_url: "sqlite:///ledger.db"}}
 providers:
@@ -107,7 +108,7 @@ def asking(text: str, **fields: object) -> Json:
 
 
 def authorised(key: str = KEY) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
+    return {"authorization": f"Bearer {key}".rstrip()}
 
 
 def ask(gateway: GatewayProcess, text: str, *, key: str = KEY, **fields: object) -> httpx2.Response:
