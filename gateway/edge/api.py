@@ -53,7 +53,8 @@ class _Identified:
             await self._app(scope, receive, send)
             return
         gateway = self._context.gateway
-        own = base_headers(scope, gateway, new_request_id(gateway))
+        identity = new_request_id(gateway)
+        own = base_headers(scope, gateway, identity)
 
         async def send_identified(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -64,6 +65,9 @@ class _Identified:
             await self._app(scope, receive, send_identified)
         except ClientGone:
             return
+        except Exception:
+            # Answered by now: the framework raises it again for the server, which would print it.
+            log.exception("request_failed", request_id=identity)
 
 
 def _answer(_: Request, error: Exception) -> Response:
