@@ -3,10 +3,12 @@
 Children are looked up once and kept: `labels()` costs 1 to 3 µs a call, a kept child 0.3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from gateway.core.money import NANO_PER_USD
 from gateway.core.record import AttemptRecord, Kind, Outcome, RequestRecord
@@ -86,7 +88,7 @@ class PrometheusMeter:
 
     def render(self) -> bytes:
         """Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(_WithoutCreated(self._registry))
 
     def violation(self) -> None:
         """Something that our own code guarantees did not hold."""
@@ -163,6 +165,19 @@ class PrometheusMeter:
                 f"fareway_{name}", text, labels.split(), buckets=buckets, registry=self._registry
             )
         )
+
+
+class _WithoutCreated(Collector):
+    """A registry without the library's `_created` series, a third more series that nobody reads.
+    Its own switch for them is global."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+            yield metric
 
 
 class _GenAi:
