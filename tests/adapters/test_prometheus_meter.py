@@ -14,6 +14,7 @@ from gateway.adapters.prometheus_meter import PrometheusMeter
 from gateway.core.ids import TenantId
 from gateway.core.record import AttemptRecord, Kind, Outcome, RequestRecord
 from gateway.core.usage import Usage, UsageSource
+from tests.contracts.meter import MeterContract
 from tests.support.records import an_attempt, record
 
 USD = 10**9
@@ -353,3 +354,9 @@ def test_metrics_are_rendered_whole_while_others_are_observed() -> None:
     thread.join()
 
     assert value(meter, "fareway_overhead_seconds_count") == 300
+
+
+class TestPrometheusMeter(MeterContract):
+    @pytest.fixture
+    def meter(self) -> PrometheusMeter:
+        return a_meter()

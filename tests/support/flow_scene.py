@@ -91,12 +91,12 @@ def a_catalog(*models: Model, when: frozenset[str] = frozenset({"error", "timeou
     )
 
 
-class OneDirectory:
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
+@dataclass
+class KnownDirectory:
+    callers: Mapping[str, Caller]
 
     def find(self, key: str) -> Caller | None:
-        return Caller(self.tenant, KeyId("k1")) if key == KEY else None
+        return self.callers.get(key)
 
 
 class WordCounter:
@@ -186,7 +186,9 @@ class Scene:
     def gateway(self) -> Gateway:
         return Gateway(
             current=Snapshot(
-                self.catalog, OneDirectory(self.tenant), {"default": FixedScorer(self.score)}
+                self.catalog,
+                KnownDirectory({KEY: Caller(self.tenant, KeyId("k1"))}),
+                {"default": FixedScorer(self.score)},
             ),
             clock=self.clock,
             upstream=self.upstream,
