@@ -5,9 +5,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from openai import OpenAI
 
 from tests.support.gateway_process import GatewayProcess, running_gateway
-from tests.support.scene import ADMIN_KEY, scene_yaml
+from tests.support.scene import ADMIN_KEY, KEY, scene_yaml
 from tests.support.upstream_thread import UpstreamThread, upstream_thread
 
 
@@ -33,3 +34,9 @@ def gateway(
     folder = tmp_path_factory.mktemp("gateway")
     with running_gateway(folder, yaml, admin_key=ADMIN_KEY) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def client(gateway: GatewayProcess) -> Iterator[OpenAI]:
+    with OpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0, timeout=30) as made:
+        yield made

@@ -3,22 +3,19 @@
 The newest SDK, and once more the version before it, which many clients still run.
 """
 
-import asyncio
 import base64
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
-from pydantic import BaseModel
+from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.support.gateway_process import GatewayProcess
 from tests.support.scene import KEY, LIMITED_KEY, SPACED_KEY
@@ -28,53 +25,11 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAD
 
 
 PREVIOUS_SDK = Path(sys.prefix) / "openai-2"
-
-
-class Step(BaseModel):
-    explanation: str
-    output: str
-
-
-class Solution(BaseModel):
-    steps: list[Step]
-    final_answer: str
-
-
-def tool(name: str, **properties: str) -> ChatCompletionToolParam:
-    return {
-        "type": "function",
-        "function": {
-            "name": name,
-            "parameters": {
-                "type": "object",
-                "properties": {one: {"type": kind} for one, kind in properties.items()},
-                "required": list(properties),
-                "additionalProperties": False,
-            },
-            "strict": True,
-        },
-    }
-
-
-WEATHER = tool("get_weather", city="string")
-CLOCK = tool("get_time", zone="string")
+SDK_TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_openai_python*.py"))
 
 
 def user(text: str) -> list[ChatCompletionMessageParam]:
     return [{"role": "user", "content": text}]
-
-
-@pytest.fixture(scope="module")
-def client(gateway: GatewayProcess) -> Iterator[OpenAI]:
-    with OpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0, timeout=30) as made:
-        yield made
-
-
-@pytest.fixture
-async def async_client(gateway: GatewayProcess) -> AsyncIterator[AsyncOpenAI]:
-    made = AsyncOpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0, timeout=30)
-    async with made:
-        yield made
 
 
 def test_models_are_listed(client: OpenAI) -> None:
@@ -173,104 +128,6 @@ def test_a_routes_suffix_pins_its_tier(client: OpenAI, name: str, model: str) ->
     raw = client.chat.completions.with_raw_response.create(model=name, messages=user("2+2?"))
 
     assert raw.headers["x-fareway-model"] == model
-
-
-def test_a_tool_is_called_and_its_result_read(client: OpenAI) -> None:
-    asked = user("What does get_weather say of Paris?")
-    first = client.chat.completions.create(model="small", messages=asked, tools=[WEATHER])
-    call = (first.choices[0].message.tool_calls or [])[0]
-    assert call.type == "function"
-    assert first.choices[0].finish_reason == "tool_calls"
-    assert json.loads(call.function.arguments) == {"city": "text"}
-
-    told = first.choices[0].message.model_dump(exclude_none=True)
-    second = client.chat.completions.create(
-        model="small",
-        messages=[
-            *asked,
-            cast("ChatCompletionMessageParam", told),
-            {"role": "tool", "tool_call_id": call.id, "content": '{"celsius": 21}'},
-        ],
-        tools=[WEATHER],
-    )
-
-    assert second.choices[0].finish_reason == "stop"
-
-
-def test_tools_are_called_in_parallel(client: OpenAI) -> None:
-    answer = client.chat.completions.create(
-        model="small",
-        messages=user("Use get_weather and get_time"),
-        tools=[WEATHER, CLOCK],
-        parallel_tool_calls=True,
-        tool_choice="auto",
-    )
-
-    calls = answer.choices[0].message.tool_calls or []
-    assert [call.function.name for call in calls if call.type == "function"] == [
-        "get_weather",
-        "get_time",
-    ]
-    assert len({call.id for call in calls}) == 2
-
-
-def test_a_forced_tool_is_called(client: OpenAI) -> None:
-    answer = client.chat.completions.create(
-        model="small",
-        messages=user("Anything"),
-        tools=[WEATHER, CLOCK],
-        tool_choice={"type": "function", "function": {"name": "get_time"}},
-    )
-
-    call = (answer.choices[0].message.tool_calls or [])[0]
-    assert call.type == "function"
-    assert call.function.name == "get_time"
-
-
-def test_streamed_tool_calls_are_put_together(client: OpenAI) -> None:
-    with client.chat.completions.stream(
-        model="small", messages=user("Use get_weather and get_time"), tools=[WEATHER, CLOCK]
-    ) as stream:
-        kinds = {event.type for event in stream}
-        final = stream.get_final_completion()
-
-    calls = final.choices[0].message.tool_calls or []
-    assert "tool_calls.function.arguments.done" in kinds
-    assert [json.loads(call.function.arguments) for call in calls] == [
-        {"city": "text"},
-        {"zone": "text"},
-    ]
-
-
-def test_an_answer_is_parsed_into_a_model(client: OpenAI) -> None:
-    answer = client.chat.completions.parse(
-        model="small", messages=user("Solve x + 1 = 2"), response_format=Solution
-    )
-
-    parsed = answer.choices[0].message.parsed
-    assert parsed == Solution(steps=[Step(explanation="text", output="text")], final_answer="text")
-
-
-def test_a_parsed_tool_call_has_its_arguments(client: OpenAI) -> None:
-    answer = client.chat.completions.parse(
-        model="small",
-        messages=user("call Step now"),
-        tools=[openai.pydantic_function_tool(Step)],
-    )
-
-    call = (answer.choices[0].message.tool_calls or [])[0]
-    assert call.function.parsed_arguments == Step(explanation="text", output="text")
-
-
-def test_a_parsed_stream_gives_the_model(client: OpenAI) -> None:
-    with client.chat.completions.stream(
-        model="small", messages=user("Solve x + 1 = 2"), response_format=Solution
-    ) as stream:
-        stream.until_done()
-        final = stream.get_final_completion()
-
-    assert final.choices[0].message.parsed is not None
-    assert final.choices[0].message.parsed.final_answer == "text"
 
 
 def test_json_mode_answers_json(client: OpenAI) -> None:
@@ -541,220 +398,11 @@ def test_default_headers_are_taken(gateway: GatewayProcess) -> None:
     assert gateway.ledger(raw.headers["x-request-id"])[0]["tags"] == "team=search"
 
 
-def test_a_wrong_key_is_an_authentication_error(client: OpenAI) -> None:
-    with pytest.raises(openai.AuthenticationError) as caught:
-        client.with_options(api_key="wrong").chat.completions.create(
-            model="small", messages=user("Hello")
-        )
-
-    assert (caught.value.status_code, caught.value.code) == (401, "invalid_api_key")
-    assert caught.value.request_id
-
-
-def test_a_model_out_of_bounds_is_a_permission_error(client: OpenAI) -> None:
-    with pytest.raises(openai.PermissionDeniedError) as caught:
-        client.with_options(api_key=LIMITED_KEY).chat.completions.create(
-            model="large", messages=user("Hello")
-        )
-
-    assert (caught.value.code, caught.value.type) == ("model_not_allowed", "permission_error")
-
-
-def test_a_model_that_is_none_is_a_not_found_error(client: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
-        client.chat.completions.create(model="gpt-none", messages=user("Hello"))
-
-    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-
-
-def test_an_endpoint_that_is_not_there_says_what_to_use(client: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="/v1/chat/completions"):
-        client.responses.create(model="small", input="Hello")
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"messages": []}, "messages"),
-        ({"messages": user("x"), "temperature": "hot"}, "temperature"),
-        ({"messages": user("x"), "n": -1}, "n"),
-        ({"messages": user("x"), "max_tokens": "many"}, "max_tokens"),
-        ({"messages": "Hello"}, "messages"),
-    ],
-)
-def test_a_bad_field_is_a_bad_request_that_names_it(
-    client: OpenAI, fields: dict[str, object], param: str
-) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.post("/chat/completions", body={"model": "small", **fields}, cast_to=object)
-
-    assert caught.value.param is not None
-    assert caught.value.param.startswith(param)
-
-
-def test_a_capability_no_model_has_is_a_bad_request(client: OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="textual", messages=user("x"), tools=[WEATHER])
-
-    assert caught.value.code == "unsupported_capability"
-
-
-def test_an_endpoint_a_model_lacks_is_a_bad_request(client: OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.embeddings.create(model="small", input="x")
-
-    assert caught.value.code == "unsupported_capability"
-
-
-def test_a_body_too_large_is_refused_with_413(client: OpenAI) -> None:
-    with pytest.raises(openai.APIStatusError) as caught:
-        client.chat.completions.create(model="small", messages=user("x" * 21_000_000))
-
-    assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind", "status"),
-    [
-        ("status-400", openai.BadRequestError, 400),
-        ("status-409", openai.ConflictError, 409),
-        ("status-422", openai.UnprocessableEntityError, 422),
-        ("status-500", openai.InternalServerError, 503),
-        ("status-429", openai.InternalServerError, 503),
-        ("status-401", openai.InternalServerError, 503),
-        ("malformed-json", openai.InternalServerError, 502),
-        ("cut", openai.InternalServerError, 502),
-    ],
-)
-def test_what_fails_upstream_raises_the_right_class(
-    client: OpenAI, fault: str, kind: type[openai.APIStatusError], status: int
-) -> None:
-    with pytest.raises(kind) as caught:
-        client.chat.completions.create(model="small", messages=user(f"[[fault:{fault}]]"))
-
-    assert caught.value.status_code == status
-    assert caught.value.request_id
-
-
-@pytest.mark.parametrize("fault", ["cut-after-3", "error-event-after-3", "reset-after-3"])
-def test_a_stream_that_breaks_raises_midway(client: OpenAI, fault: str) -> None:
-    asked = user(f"[[fault:{fault}]]")
-    stream = client.chat.completions.create(model="small", messages=asked, stream=True)
-
-    with pytest.raises(openai.APIError) as caught:
-        list(stream)
-
-    assert caught.value.code == "upstream_error"
-
-
-def test_a_client_that_retries_gets_its_answer(client: OpenAI, upstream: UpstreamThread) -> None:
-    upstream.script("status-500", "status-500")
-    retrying = client.with_options(max_retries=3)
-
-    answer = retrying.chat.completions.create(model="small", messages=user("Hello"))
-
-    assert answer.choices[0].finish_reason == "stop"
-
-
-def test_a_client_that_times_out_leaves_no_row_open(
-    client: OpenAI, gateway: GatewayProcess, upstream: UpstreamThread
-) -> None:
-    asked = user("[[fault:stall-before-head]] client-timed-out")
-
-    with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=0.5).chat.completions.create(model="small", messages=asked)
-
-    connection = upstream.call_with("client-timed-out").connection
-    upstream.until(lambda: connection not in upstream.live_connections())
-    row = gateway.settled(gateway.ledger()[-1]["request_id"])[0]
-    assert (row["outcome"], row["state"], row["delivered"]) == ("aborted", "settled", False)
-    assert row["cost_nano_usd"] == row["held_nano_usd"]
-
-
-def test_leaving_a_stream_closes_it_upstream_and_bills_what_came(
-    client: OpenAI, gateway: GatewayProcess, upstream: UpstreamThread
-) -> None:
-    raw = client.chat.completions.with_raw_response.create(
-        model="small",
-        messages=user("[[fault:slow-chunks]][[tokens:500]] left-midway"),
-        stream=True,
-    )
-    stream = raw.parse()
-    next(iter(stream))
-
-    left_at = time.monotonic()
-    stream.close()
-
-    connection = upstream.call_with("left-midway").connection
-    upstream.until(lambda: connection not in upstream.live_connections())
-    assert time.monotonic() - left_at < 5  # at once is some milliseconds; the stream lasts 50 s
-    row = gateway.settled(raw.headers["x-request-id"])[0]
-    assert (row["outcome"], row["delivered"]) == ("aborted", True)
-    assert (row["usage_source"], row["state"]) == ("estimated", "settled")
-    assert 0 < row["cost_nano_usd"] < row["held_nano_usd"]
-
-
-async def test_the_async_client_is_answered(async_client: AsyncOpenAI) -> None:
-    answers = await asyncio.gather(
-        *(
-            async_client.chat.completions.create(model="small", messages=user(f"Number {n}"))
-            for n in range(20)
-        )
-    )
-
-    texts = [answer.choices[0].message.content for answer in answers]
-    assert texts == [f"Scripted answer of scripted to: Number {n}" for n in range(20)]
-
-
-async def test_the_async_client_streams(async_client: AsyncOpenAI) -> None:
-    stream = await async_client.chat.completions.create(
-        model="small", messages=user("Hello"), stream=True
-    )
-
-    pieces = [chunk.choices[0].delta.content or "" async for chunk in stream]
-
-    assert "".join(pieces) == "Scripted answer of scripted to: Hello"
-
-
-async def test_a_cancelled_task_closes_its_stream_upstream(
-    async_client: AsyncOpenAI, upstream: UpstreamThread
-) -> None:
-    async def read_on() -> None:
-        stream = await async_client.chat.completions.create(
-            model="small",
-            messages=user("[[fault:slow-chunks]][[tokens:500]] cancelled-task"),
-            stream=True,
-        )
-        async for _ in stream:
-            started.set()
-
-    started = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(read_on())
-        await started.wait()
-        task.cancel()
-
-    connection = upstream.call_with("cancelled-task").connection
-    await asyncio.to_thread(upstream.until, lambda: connection not in upstream.live_connections())
-
-
-async def test_streams_run_side_by_side(async_client: AsyncOpenAI) -> None:
-    async def read(n: int) -> str:
-        stream = await async_client.chat.completions.create(
-            model="small", messages=user(f"Number {n}"), stream=True
-        )
-        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-
-    texts = await asyncio.gather(*map(read, range(30)))
-
-    assert texts == [f"Scripted answer of scripted to: Number {n}" for n in range(30)]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif("/openai-2/" in openai.__file__, reason="this is that run")
 @pytest.mark.skipif(not PREVIOUS_SDK.exists(), reason="`make test` installs it")
 def test_the_previous_sdk_passes_the_same_tests() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SDK_TESTS]
 
     run = subprocess.run(
         command,
@@ -766,4 +414,4 @@ def test_the_previous_sdk_passes_the_same_tests() -> None:
     )
 
     assert run.returncode == 0, run.stdout[-5000:]
-    assert " passed" in run.stdout
+    assert ", 1 skipped" in run.stdout  # this very test, in that run alone
