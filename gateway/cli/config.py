@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import Config, Json, config_path, errors_shown, print_json
+from gateway.core.errors import ConfigError
 
 config_app = typer.Typer(help="Look at a configuration.", no_args_is_help=True)
 
@@ -60,8 +61,9 @@ def explain(*, config: Config = None, as_json: Json = False) -> None:
 
 
 @config_app.command()
-def schema() -> None:
+def schema(*, config: Config = None) -> None:
     """Print the JSON schema of the configuration file, for editors."""
+    del config  # taken by every command; the schema is that of any file
     from gateway.settings import json_schema
 
     print_json(json_schema())
@@ -81,10 +83,17 @@ def import_litellm(
     from gateway.settings.litellm import import_litellm as translate
 
     with errors_shown():
-        text, notes = translate(file.read_text(encoding="utf-8"))
+        text, notes = translate(_text(file), file_name=str(file))
         for note in notes:
             typer.echo(f"note: {note}", err=True)
         if out is None:
             typer.echo(text, nl=False)
         else:
             out.write_text(text, encoding="utf-8")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text") from error

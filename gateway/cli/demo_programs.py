@@ -62,7 +62,10 @@ class Program:
 
     def last_lines(self) -> str:
         lines = self.output().splitlines()[-_LOG_LINES:]
-        return "\n".join(f"  {line}" for line in lines) or "  (it wrote nothing)"
+        return (
+            "\n".join(f"  {line}" for line in lines)
+            or f"  it wrote nothing, exit code {self._process.poll()}"
+        )
 
     def wait(self) -> None:
         """Returns when it has ended by itself."""

@@ -34,7 +34,7 @@ def cheap_tier(folder: Path, environ: Mapping[str, str]) -> Iterator[Tier]:
             try:
                 base_url = program.wait_until_listening()
             except DemoFailed as failure:
-                reason = f"its server did not start ({_last_line(failure)})"
+                reason = f"its server did not start, {_last_line(failure)}"
             else:
                 what = "SmolLM2-135M, a real model on this machine (llama.cpp, one thread)"
                 yield Tier(SMALL_MODEL, base_url, what, is_real=True)

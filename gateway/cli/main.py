@@ -57,8 +57,10 @@ def serve(
 def demo(
     *,
     leave: Annotated[bool, typer.Option("--exit", help="Stop after the conversation.")] = False,
+    config: Config = None,
 ) -> None:
     """Send a short real conversation through the gateway and show what it cost."""
+    del config  # taken by every command; the demo brings its own
     from gateway.cli.demo import run_demo
 
     with errors_shown():

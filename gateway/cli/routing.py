@@ -12,6 +12,7 @@ import typer
 from gateway.cli.options import Config, Json, config_path, errors_shown, print_json, usage_error
 
 if TYPE_CHECKING:
+    from gateway.core.catalog import Model
     from gateway.wire.request import ClientRequest
 
 _Prompt = Annotated[str | None, typer.Argument(help="The prompt, as a user's only message.")]
@@ -61,7 +62,7 @@ def route(
 
     with errors_shown():
         view = open_view(config_path(config), os.environ)
-        request = _request(prompt, file, model, list(view.catalog.routes))
+        request = _request(prompt, file, model or next(iter(view.catalog.routes), "auto"))
         asked = resolve(request.model, view.catalog)
         explained = asyncio.run(explain_route(asked, request, view.snapshot(), view.instruments))
     if as_json:
@@ -91,19 +92,15 @@ def estimate(
     from gateway.edge.models import estimate_json
     from gateway.flow.explain import estimate as estimate_on
 
+    found = []
     with errors_shown():
         view = open_view(config_path(config), os.environ)
-        request = _request(prompt, file, None, list(view.catalog.models))
-        found = [
-            estimate_json(
-                asyncio.run(
-                    estimate_on(
-                        deployments[0], request, view.instruments, output_tokens=output_tokens
-                    )
-                )
+        for model, *_ in view.catalog.models.values():
+            request = _request(prompt, file, model.name, _endpoint(model))
+            costs = asyncio.run(
+                estimate_on(model, request, view.instruments, output_tokens=output_tokens)
             )
-            for deployments in view.catalog.models.values()
-        ]
+            found.append(estimate_json(costs))
     if as_json:
         print_json({"candidates": found})
         return
@@ -136,9 +133,9 @@ def train(
 
 
 def _request(
-    prompt: str | None, file: Path | None, model: str | None, names: Sequence[str]
+    prompt: str | None, file: Path | None, model: str, endpoint: str = "chat"
 ) -> "ClientRequest":
-    """The request to look at: a prompt as a user's message, or a body from a file."""
+    """The request to look at: a body from a file, or a prompt as that endpoint takes it."""
     from gateway.edge.models import endpoint_of
     from gateway.wire.request import parse_request
 
@@ -147,11 +144,19 @@ def _request(
     if file is not None:
         body = file.read_bytes()
     else:
-        messages = [{"role": "user", "content": prompt}]
-        body = msgspec.json.encode(
-            {"model": model or next(iter(names), "auto"), "messages": messages}
-        )
+        asked = {
+            "chat": {"messages": [{"role": "user", "content": prompt}]},
+            "completions": {"prompt": prompt},
+            "embeddings": {"input": prompt},
+        }[endpoint]
+        body = msgspec.json.encode({"model": model, **asked})
     return parse_request(body, endpoint_of(body))
+
+
+def _endpoint(model: "Model") -> str:
+    """The endpoint at which a prompt would be sent to this model."""
+    known = ("chat", "completions", "embeddings")
+    return next((endpoint for endpoint in known if endpoint in model.endpoints), "chat")
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, object]]) -> None:

@@ -2,6 +2,7 @@
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from gateway.core.errors import FarewayError, InvalidRequest, MethodNotAllowed, UnknownEndpoint
@@ -31,7 +32,8 @@ _COMING = {
 
 def build_api(context: ApiContext, *, version: str) -> App:
     """The app with our error shape and ids on every answer."""
-    app = FastAPI(title="Fareway", version=version, docs_url="/docs", redoc_url=None)
+    # Brings the page's script along: a gateway often stands where no CDN can be reached.
+    app = FastAPIOffline(title="Fareway", version=version, docs_url="/docs", redoc_url=None)
     for routes in (model_routes, usage_routes, admin_routes, health_routes):
         app.include_router(routes(context))
     app.add_exception_handler(FarewayError, _answer)

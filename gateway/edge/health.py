@@ -12,10 +12,12 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 def health_routes(context: ApiContext) -> APIRouter:
     router = APIRouter(tags=["health"])
 
+    @router.head("/health/live", include_in_schema=False)  # some load balancers probe so
     @router.get("/health/live", summary="The process answers")
     async def live() -> Response:
         return json_response({"status": "ok"})
 
+    @router.head("/health/ready", include_in_schema=False)  # some load balancers probe so
     @router.get("/health/ready", summary="It takes requests; names each dependency")
     async def ready() -> Response:
         found = await _dependencies(context)
@@ -23,6 +25,7 @@ def health_routes(context: ApiContext) -> APIRouter:
         status = "draining" if context.gateway.is_draining else "ok" if is_ready else "unavailable"
         return json_response({"status": status, "dependencies": found}, 200 if is_ready else 503)
 
+    @router.head("/health", include_in_schema=False)  # some load balancers probe so
     @router.get("/health", summary="Status; with a key the details")
     async def health(request: Request) -> Response:
         answer: dict[str, object] = {

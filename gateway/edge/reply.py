@@ -30,6 +30,7 @@ class HttpReply:
         self._identity = identity
         self._base_headers = base_headers
         self.has_started = False
+        self.has_ended = False
 
     async def whole(self, head: Head, body: bytes) -> None:
         await self._whole(200, self._headers(head, _JSON), body)
@@ -83,10 +84,11 @@ class HttpReply:
             return  # the client does not read; its connection is closed with the request
 
     async def _whole(self, status: int, headers: RawHeaders, body: bytes) -> None:
-        self.has_started = True
+        self.has_started = self.has_ended = True
         await send_whole(self._send, status=status, headers=headers, body=body)
 
     async def _end(self, data: bytes) -> None:
+        self.has_ended = True
         await self._send({"type": "http.response.body", "body": data})
 
     def _headers(self, head: Head, content_type: bytes) -> RawHeaders:

@@ -4,6 +4,8 @@ Reads the request, hands it to `flow.completion`, and answers whatever rises fro
 own credentials, cookies and ids end here.
 """
 
+import asyncio
+
 import structlog
 
 from gateway.core.errors import Draining, FarewayError, MethodNotAllowed
@@ -34,6 +36,9 @@ HOT_PATHS = {
     "/v1/embeddings": Endpoint.EMBEDDINGS,
 }
 MAX_ID_TEXT = 128
+# A request ends at `server.request_timeout_s`; a client that neither sends its body nor takes its
+# answer is cut off this much later.
+GRACE_S = 5.0
 _ID_BITS = 76
 # The client's headers that may travel to an upstream; everything else stays here.
 _TRAVELLING = (b"accept", b"openai-beta", b"traceparent")
@@ -77,9 +82,14 @@ class HotEndpoints:
         identity = new_request_id(self._gateway)
         reply = HttpReply(send, identity, base_headers(scope, self._gateway, identity))
         try:
-            await self._serve(endpoint, identity, scope, receive, reply)
-        except ClientGone:
-            return
+            async with asyncio.timeout(self._gateway.current.catalog.request_timeout_s + GRACE_S):
+                await self._serve(endpoint, identity, scope, receive, reply)
+        except (ClientGone, TimeoutError):
+            return  # gone, or too slow to be told: the server closes an unfinished connection
+        except asyncio.CancelledError:
+            if self._gateway.is_draining and reply.has_started and not reply.has_ended:
+                await reply.fail_stream(Draining("The gateway stopped before the stream's end."))
+            raise
         except FarewayError as error:
             await _answer_error(reply, error)
         except Exception as error:

@@ -118,7 +118,7 @@ async def stream_answer(
                 async with call.gateway.upstream.send(call.upstream) as answer:
                     call.attempt.upstream_id = answer.headers.get(_UPSTREAM_ID)
                     await _raise_for_status(answer)
-                    _require_event_stream(answer)
+                    await _require_event_stream(call, answer)
                     await _relay(call, answer, meter, reply, start, deadline)
             call.attempt.outcome = Outcome.OK
     finally:
@@ -248,14 +248,19 @@ async def _raise_for_status(answer: UpstreamAnswer) -> None:
     raise UpstreamFailure(kind, text, was_sent=True, status=status, retry_after=retry_after)
 
 
-def _require_event_stream(answer: UpstreamAnswer) -> None:
+async def _require_event_stream(call: Call, answer: UpstreamAnswer) -> None:
     content_type = answer.headers.get("content-type", "")
-    if not content_type.lower().startswith("text/event-stream"):
-        raise UpstreamFailure(
-            FailureKind.BAD_ANSWER,
-            f"the upstream answered {content_type[:100]!r} instead of an event stream",
-            was_sent=True,
-        )
+    if content_type.lower().startswith("text/event-stream"):
+        return
+    try:
+        read_answer(await _read(answer, MAX_ERROR_BYTES), call.request.endpoint)
+    except BadAnswer as error:
+        call.attempt.is_error_answer = error.error is not None
+    raise UpstreamFailure(
+        FailureKind.BAD_ANSWER,
+        f"the upstream answered {content_type[:100]!r} instead of an event stream",
+        was_sent=True,
+    )
 
 
 async def _read(answer: UpstreamAnswer, limit: int) -> bytes:

@@ -29,12 +29,12 @@ _CLIENT_KEY = "${FAREWAY_KEY}"
 _RENAMED = "-direct"
 
 
-def import_litellm(text: str) -> tuple[str, list[str]]:
+def import_litellm(text: str, *, file_name: str = "LiteLLM config") -> tuple[str, list[str]]:
     """(our YAML, notes). Nothing is dropped silently: each note names the key it is about.
 
     Raises ConfigError where the text is no YAML mapping.
     """
-    tree = read_yaml(text, file_name="LiteLLM config", environ=None).tree
+    tree = read_yaml(text, file_name=file_name, environ=None).tree
     notes = Notes()
     top = Taken(tree, "", notes)
     draft = _Draft(notes)

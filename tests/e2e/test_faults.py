@@ -96,7 +96,7 @@ STREAM = [
     *BEFORE_ANYTHING,
     Fails("html", 502, "upstream_error", "bad_answer", "estimated"),
     Fails("json-for-stream", 502, "upstream_error", "bad_answer", "estimated"),
-    Fails("error-in-200", 502, "upstream_error", "bad_answer", "estimated"),
+    Fails("error-in-200", 502, "upstream_error", "bad_answer", "free"),
     Fails("malformed-event", 502, "upstream_error", "bad_answer", "estimated"),
     Fails("empty-body", 502, "upstream_error", "bad_answer", "estimated"),
     Fails("error-event-after-0", 502, "upstream_error", "bad_answer", "free"),

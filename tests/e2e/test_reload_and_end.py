@@ -174,6 +174,7 @@ def test_a_stop_ends_what_outlasts_the_drain_and_books_it(ending: GatewayProcess
             text += "cut off"
 
     assert "[DONE]" not in text
+    assert '"code":"draining"' in text.splitlines()[-2]
     assert ending.wait() == 0
     assert kept_rows(ending) == [("settled", "aborted", 1)]
 

@@ -135,6 +135,13 @@ async def test_documentation_is_a_page() -> None:
 
     assert answer.status == 200
     assert (answer.header("content-type") or "").startswith("text/html")
+    assert b"https://" not in answer.body
+
+
+async def test_documentation_brings_its_own_script() -> None:
+    answer = await edge().get("/static-offline-docs/swagger-ui-bundle.js")
+
+    assert answer.status == 200
 
 
 async def test_client_that_leaves_within_its_body_is_no_defect(

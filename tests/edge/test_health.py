@@ -123,3 +123,10 @@ async def test_empty_admin_key_opens_nothing(key: str | None) -> None:
 
     assert (await scene.get("/metrics", key=key, peer=("10.0.0.1", 1))).status == 401
     assert (await scene.get("/health", key=key)).json == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health"])
+async def test_load_balancers_may_probe_with_head(path: str) -> None:
+    answer = await edge().call("HEAD", path)
+
+    assert answer.status == 200

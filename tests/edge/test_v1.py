@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.core.catalog import Tenant
 from gateway.core.errors import FailureKind, StoreUnavailable, UpstreamFailure
 from gateway.core.ids import OrganisationId, TenantId
 from gateway.core.record import Outcome
+from gateway.edge import v1
 from gateway.edge.asgi import Message, Receive, Scope, Send
 from tests.fakes import FakeAnswer, FakeLedger, FakeUpstream
 from tests.support.edge_scene import (
@@ -320,3 +322,23 @@ async def test_client_that_leaves_within_its_body_leaves_no_row() -> None:
 
 async def _served(scene: EdgeScene, scope: Scope, receive: Receive, send: Send) -> None:
     await scene.app(scope, receive, send)
+
+
+async def test_client_that_never_sends_its_body_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(v1, "GRACE_S", 0.01)
+    scene = edge(plain(), catalog=replace(a_catalog(), request_timeout_s=0.01))
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing comes")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await scene.app(a_scope("POST", CHAT), receive, send)
+
+    assert sent == []
+    assert scene.scene.rows() == []
