@@ -12,6 +12,7 @@ import uvloop
 
 from gateway.bootstrap.logs import log_to_stderr
 from gateway.bootstrap.serving import Serving, open_serving
+from gateway.core.errors import ConfigError
 
 # Connections that wait to be accepted; a burst of clients should not see resets.
 BACKLOG = 2048
@@ -22,7 +23,7 @@ log = structlog.get_logger("fareway")
 def run(path: Path, environ: Mapping[str, str], *, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM, then let open requests finish for `server.drain_s`.
 
-    Raises what `open_serving` raises, and OSError where the address cannot be had.
+    Raises what `open_serving` raises, and ConfigError where the address cannot be had.
     """
     log_to_stderr()
     with _bound(host, port) as listener:
@@ -68,14 +69,21 @@ class _DrainingServer(uvicorn.Server):
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(_no_listener(host, port, error)) from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise ConfigError(_no_listener(host, port, error)) from error
     return listener
+
+
+def _no_listener(host: str, port: int, error: OSError) -> str:
+    return f"cannot listen on {host}:{port}: {error.strerror or error}"

@@ -144,12 +144,12 @@ def _request(
     if file is not None:
         body = file.read_bytes()
     else:
-        asked = {
+        asked: dict[str, dict[str, object]] = {
             "chat": {"messages": [{"role": "user", "content": prompt}]},
             "completions": {"prompt": prompt},
             "embeddings": {"input": prompt},
-        }[endpoint]
-        body = msgspec.json.encode({"model": model, **asked})
+        }
+        body = msgspec.json.encode({"model": model, **asked[endpoint]})
     return parse_request(body, endpoint_of(body))
 
 
