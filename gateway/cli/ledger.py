@@ -2,14 +2,21 @@
 
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.cli.options import EXIT_FAILED, Config, Json, config_path, errors_shown, print_json
-from gateway.wire.ledger_row import ExportFormat
+from gateway.cli.options import (
+    EXIT_FAILED,
+    Config,
+    Json,
+    config_path,
+    errors_shown,
+    print_json,
+    usage_error,
+)
+from gateway.wire.ledger_row import ExportFormat, moment_from_text
 
 db_app = typer.Typer(help="The ledger's tables.", no_args_is_help=True)
 export_app = typer.Typer(help="Write what is stored to a file.", no_args_is_help=True)
@@ -44,7 +51,7 @@ def check(*, config: Config = None, as_json: Json = False) -> None:
 def ledger(
     *,
     since: Annotated[
-        datetime | None, typer.Option(help="Only rows that started then or later (UTC).")
+        str | None, typer.Option(help="Only rows that started then or later (ISO 8601, UTC).")
     ] = None,
     export_format: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.NDJSON,
     out: Annotated[Path | None, typer.Option("--out", help="A file. Default: the screen.")] = None,
@@ -56,7 +63,10 @@ def ledger(
 
     from gateway.adapters.ledger_export import export_ledger
 
-    moment = None if since is None else since.astimezone(UTC) if since.tzinfo else _utc(since)
+    try:
+        earliest = None if since is None else moment_from_text(since)
+    except ValueError as error:
+        raise usage_error(f"--since: {error}") from error
     columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} rows"))
     with errors_shown():
         url = _database_url(config)
@@ -66,7 +76,7 @@ def ledger(
             try:
                 export_ledger(
                     url,
-                    since=moment,
+                    since=earliest,
                     export_format=export_format,
                     out=stream,
                     on_progress=lambda rows: progress.update(task, completed=rows),
@@ -80,7 +90,3 @@ def _database_url(config: Path | None) -> str:
 
     settings = load_settings(config_path(config), os.environ)
     return settings.stores.database_url.get_secret_value()
-
-
-def _utc(naive: datetime) -> datetime:
-    return naive.replace(tzinfo=UTC)

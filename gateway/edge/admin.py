@@ -1,6 +1,6 @@
 """For operators: /admin/v1. The admin credential is never a tenant's key."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from gateway.core.errors import InvalidRequest
 from gateway.core.ids import TenantId
 from gateway.edge.context import ApiContext, json_response, require_admin
-from gateway.wire.ledger_row import ledger_row_json
+from gateway.wire.ledger_row import ledger_row_json, moment_from_text
 
 DEFAULT_PAGE_ROWS = 100
 _QUERY = frozenset({"tenant", "since", "limit", "cursor"})
@@ -25,7 +25,7 @@ def admin_routes(context: ApiContext) -> APIRouter:
             raise InvalidRequest(f"Unknown query parameter {unknown[0]!r}.", param=unknown[0])
         page = await context.reader.page(
             tenant=TenantId(query["tenant"]) if "tenant" in query else None,
-            since=moment(query["since"], param="since") if "since" in query else None,
+            since=_since(query["since"]) if "since" in query else None,
             limit=_limit(query.get("limit")),
             cursor=query.get("cursor") or None,
         )
@@ -40,15 +40,11 @@ def admin_routes(context: ApiContext) -> APIRouter:
     return router
 
 
-def moment(text: str, *, param: str) -> datetime:
-    """An ISO 8601 time; without an offset it is UTC. Raises InvalidRequest."""
+def _since(text: str) -> datetime:
     try:
-        parsed = datetime.fromisoformat(text.replace(" ", "+"))
-        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:  # OverflowError: beyond the year 9999 in UTC
-        raise InvalidRequest(
-            f"{param} takes an ISO 8601 time such as 2026-11-01T00:00:00Z.", param=param
-        ) from error
+        return moment_from_text(text.replace(" ", "+"))  # an offset's plus, unescaped in the query
+    except ValueError as error:
+        raise InvalidRequest(f"since: {error}.", param="since") from error
 
 
 def _limit(text: str | None) -> int:

@@ -5,7 +5,7 @@ cell), money stays a whole number of nano-dollars, `started_at` is ISO 8601 in U
 microsecond, always in the same width, so that texts sort as times do.
 """
 
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import TypeAlias
@@ -37,3 +37,12 @@ def ledger_row_cells(row: LedgerRow) -> list[Cell]:
 
 def ledger_row_json(row: LedgerRow) -> bytes:
     return msgspec.json.encode(dict(zip(LEDGER_COLUMNS, ledger_row_cells(row), strict=True)))
+
+
+def moment_from_text(text: str) -> datetime:
+    """An ISO 8601 time in UTC; one without an offset is UTC already. Raises ValueError."""
+    try:
+        parsed = datetime.fromisoformat(text)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:  # OverflowError: beyond the year 9999 in UTC
+        raise ValueError("takes an ISO 8601 time such as 2026-11-01T00:00:00Z") from error
