@@ -342,3 +342,28 @@ async def test_client_that_never_sends_its_body_is_let_go(
 
     assert sent == []
     assert scene.scene.rows() == []
+
+
+async def test_stream_cut_off_by_the_shutdown_ends_with_an_error_event() -> None:
+    stalled = FakeAnswer(
+        headers={"content-type": "text/event-stream"}, chunks=CHUNKS[:1], stalls_after_chunks=True
+    )
+    scene = edge(stalled)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0)
+        sent.append(message)
+
+    scope = a_scope("POST", CHAT, [("authorization", f"Bearer {KEY}")])
+    receive = receiving(body_message(chat("small", more=STREAM)))
+    task = asyncio.ensure_future(_served(scene, scope, receive, send))
+    await until(lambda: len(sent) == 2)
+
+    scene.gateway.is_draining = True
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert b'"code":"draining"' in answer_of(sent).body
+    assert scene.scene.rows()[0].outcome is Outcome.ABORTED

@@ -174,3 +174,21 @@ async def test_other_statuses_are_the_upstreams_failures(status: int, kind: Fail
 
     assert scene.reply.failure is not None
     assert scene.reply.failure.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "cost_nano_usd"),
+    [
+        (b'{"error":{"message":"overloaded"}}', 0),  # providers bill no errors
+        (b"<html>busy</html>", 11_000),  # who knows: the input, as if it had been read
+    ],
+)
+async def test_what_stands_in_place_of_a_stream_decides_what_is_booked(
+    body: bytes, cost_nano_usd: int
+) -> None:
+    scene = Scene(FakeUpstream(plain(body)))
+
+    await scene.ask(chat("small", more=STREAM))
+
+    (row,) = scene.rows()
+    assert (row.error_code, row.cost_nano_usd) == ("bad_answer", cost_nano_usd)
