@@ -90,6 +90,9 @@ class LiveSettings:
                 "config_refused", error=str(error), in_force=gateway.current.catalog.version
             )
             return
+        except Exception:  # the edge of a task: a defect of ours must not end what serves
+            log.exception("config_refused", in_force=gateway.current.catalog.version)
+            return
         for key in _needing_restart(self.settings, settings):
             log.warning("config_needs_restart", key=key)
         self.settings, gateway.current = settings, snapshot

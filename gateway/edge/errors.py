@@ -16,13 +16,12 @@ INTERNAL_TEXT = "The gateway failed. Its log has the cause under this request id
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How one kind of error is answered. `retry_after_s` and `should_retry` become headers."""
+    """How one kind of error is answered. `retry_after_s` becomes a header."""
 
     status: int
     type: str
     code: str | None
     retry_after_s: int | None = None
-    should_retry: bool | None = None
 
 
 _INVALID = "invalid_request_error"
@@ -107,6 +106,4 @@ def error_headers(error: BaseException) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", str(shape.retry_after_s).encode()))
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
-    if shape.should_retry is not None:
-        headers.append((b"x-should-retry", b"true" if shape.should_retry else b"false"))
     return headers

@@ -13,6 +13,7 @@ import pytest
 from gateway.bootstrap import live_settings
 from gateway.bootstrap.serving import Serving, open_serving
 from gateway.core.errors import ArtifactError, ConfigError, FarewayError
+from gateway.flow.gateway import Snapshot
 from tests.support.edge_scene import HttpAnswer, a_scope, exchange
 
 Logged = list[dict[str, Any]]
@@ -225,6 +226,25 @@ async def test_bad_file_changes_nothing_and_is_logged_once(
 
     (refused,) = events(logged, "config_refused")
     assert refused["in_force"] == before.catalog.version
+
+
+async def test_defect_while_reloading_ends_nothing(
+    tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Snapshot:
+        raise ZeroDivisionError
+
+    path = written(tmp_path)
+    async with open_serving(path, {}) as serving:
+        before = serving.gateway.current
+        with monkeypatch.context() as fault:
+            fault.setattr(live_settings, "build_snapshot", broken)
+            written(tmp_path, MORE)
+            await until(lambda: events(logged, "config_refused"))
+        assert serving.gateway.current is before
+
+        written(tmp_path, MORE + "\n# again\n")
+        await until(lambda: serving.gateway.current is not before)
 
 
 async def test_file_that_is_away_for_a_moment_is_no_change(tmp_path: Path, logged: Logged) -> None:
