@@ -1,6 +1,5 @@
 """Step 2 and 4 of a request: score, shortlist, and the worst case's price of each candidate."""
 
-import json
 from dataclasses import dataclass
 
 from gateway.core.catalog import Catalog, Model
@@ -28,6 +27,7 @@ from gateway.flow.estimating import (
     output_bound,
 )
 from gateway.flow.gateway import Instruments, Snapshot
+from gateway.wire.json_text import json_text
 from gateway.wire.request import ClientRequest, Endpoint
 
 MAX_DECISION_BYTES = 1024
@@ -35,10 +35,12 @@ MAX_DECISION_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """`pick` in [0, 1) draws among deployments; the ceiling is x-fareway-max-cost-usd."""
+    """`pick` in [0, 1) draws among deployments; the ceiling is x-fareway-max-cost-usd. Reasons are
+    for people: only explanations want them."""
 
     pick: float = 0.0
     ceiling_nano_usd: int | None = None
+    wants_reasons: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ async def choose(
     """Who may answer what was asked for, in order: the tier the score says and the dearer ones;
     the cheaper ones only where none of those can serve the request."""
     began_s = instruments.clock.monotonic()
-    score = _score(asked, request, snapshot)
+    score = _score(asked, request, snapshot, wishes)
     routing_s = instruments.clock.monotonic() - began_s
     tier = starting_tier(asked, score)
     found: list[Candidate] = []
@@ -115,10 +117,10 @@ def decision_text(choice: Choice) -> str | None:
         "reason": choice.reason.value,
         "thresholds": dict(thresholds(choice.asked.route)),
     }
-    text = json.dumps(decision, separators=(",", ":"))
+    text = json_text(decision)
     if len(text) > MAX_DECISION_BYTES:  # dozens of tiers; config_version tells their thresholds
         del decision["thresholds"]
-        text = json.dumps(decision, separators=(",", ":"))
+        text = json_text(decision)
     return text
 
 
@@ -129,13 +131,16 @@ def baseline_model(asked: Asked, catalog: Catalog) -> Model | None:
     return catalog.models[asked.route.baseline][0]
 
 
-def _score(asked: Asked, request: ClientRequest, snapshot: Snapshot) -> Score | None:
+def _score(
+    asked: Asked, request: ClientRequest, snapshot: Snapshot, wishes: Wishes
+) -> Score | None:
     if not asked.needs_score or request.endpoint is Endpoint.EMBEDDINGS:
         return None
     route = asked.route
     if route is None or route.router is None:
         return None
-    return snapshot.scorers[route.router].score(request.routing_text)
+    scorer = snapshot.scorers[route.router]
+    return (scorer.score if wishes.wants_reasons else scorer.brief_score)(request.routing_text)
 
 
 def _reason(asked: Asked, found: list[Candidate]) -> Reason:

@@ -63,9 +63,8 @@ async def explain_route(
     ceiling_nano_usd: int | None = None,
 ) -> RouteExplanation:
     """The decision for this request now. Among deployments of one name the first is shown."""
-    choice = await choose(
-        asked, request, snapshot, instruments, Wishes(ceiling_nano_usd=ceiling_nano_usd)
-    )
+    wishes = Wishes(ceiling_nano_usd=ceiling_nano_usd, wants_reasons=True)
+    choice = await choose(asked, request, snapshot, instruments, wishes)
     served = choice.open[0] if choice.open else None
     shown: dict[str, RouteCandidate] = {}
     for candidate in choice.candidates:

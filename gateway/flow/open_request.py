@@ -139,6 +139,8 @@ class OpenRequest:
 
     def cost_nano_usd(self) -> int | None:
         """What all attempts cost as far as is known now; None where one has no price."""
+        if self._record is not None:
+            return self._record.cost_nano_usd
         return total_nano_usd(self._booking(attempt).cost_nano_usd for attempt in self._attempts)
 
     async def close(self) -> None:

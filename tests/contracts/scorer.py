@@ -1,5 +1,7 @@
 """What every Scorer promises: figures in [0, 1] for any text, the same for the same."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.flow.ports import Scorer
@@ -25,6 +27,10 @@ class ScorerContract:
         score = scorer.score("Prove that there are infinitely many primes.")
 
         assert all(reason and reason == reason.strip() for reason in score.reasons)
+
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_brief_score_lacks_the_reasons_alone(self, scorer: Scorer, text: str) -> None:
+        assert scorer.brief_score(text) == replace(scorer.score(text), reasons=())
 
     def test_version_is_named(self, scorer: Scorer) -> None:
         assert scorer.version

@@ -33,6 +33,9 @@ class SaidScorer:
         del text
         return self.said
 
+    def brief_score(self, text: str) -> Score:
+        return replace(self.score(text), reasons=())
+
 
 def three_tiers() -> Catalog:
     models = (a_model("small"), a_model("medium", input_usd=3), a_model("large", input_usd=10))

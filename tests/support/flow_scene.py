@@ -116,6 +116,9 @@ class FixedScorer:
         del text
         return Score(self.value, 0.0, 0.7, 0.9)
 
+    def brief_score(self, text: str) -> Score:
+        return self.score(text)
+
 
 @dataclass
 class KeptMeter:
