@@ -1,6 +1,5 @@
 """The tenants' keys, held as HMACs: a stolen copy of this table opens nothing."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,7 +25,9 @@ class KeyDirectory:
     about how much of a key was right."""
 
     def __init__(self, keys: Iterable[TenantKey], *, secret: bytes) -> None:
-        self._secret = secret
+        # Keyed once and copied. hmac.digest fetches the algorithm anew each time: 84 us against 50
+        # between other work, when caches are cold, though a loop of its own shows no difference.
+        self._keyed = hmac.new(secret, digestmod="sha256")
         self._callers: dict[bytes, Caller] = {}
         for key in keys:
             digest = self._digest(key.key)
@@ -37,7 +38,9 @@ class KeyDirectory:
         return self._callers.get(self._digest(key))
 
     def _digest(self, key: str) -> bytes:
-        return hmac.digest(self._secret, key.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        mac = self._keyed.copy()
+        mac.update(key.encode("utf-8", "surrogateescape"))
+        return mac.digest()
 
 
 def pseudonym(text: str, *, secret: bytes) -> str:

@@ -93,7 +93,8 @@ class OpenRequest:
             started_at=self.gateway.clock.now(),
             started_s=self.gateway.clock.monotonic(),
         )
-        self._facts = replace(self._facts, tier=candidate.rung.tier)
+        if candidate.rung.tier != self._facts.tier:
+            self._facts = replace(self._facts, tier=candidate.rung.tier)
         pending = AttemptRecord(
             attempt=attempt.number,
             kind=attempt.kind,
