@@ -56,7 +56,11 @@ def output_bound(request: ClientRequest, model: Model) -> int:
         return 0
     limits = (request.output_cap, model.max_output_tokens)
     known = [limit for limit in limits if limit is not None]
-    one = min(known) if known else model.context_window or OUTPUT_BOUND_UNKNOWN
+    one = (
+        min(known)
+        if known
+        else min(model.context_window or OUTPUT_BOUND_UNKNOWN, OUTPUT_BOUND_UNKNOWN)
+    )
     return one * max(request.n, request.best_of) * request.prompt_count
 
 
