@@ -111,7 +111,7 @@ class PrometheusMeter:
         if record.attempts:
             last = record.attempts[-1]
             outcome = (last.outcome or Outcome.UNKNOWN).value
-            self._requests.of(tenant, route, last.model, facts.tier or NO_TIER, outcome).inc()
+            self._requests.of(tenant, route, last.model, last.tier or NO_TIER, outcome).inc()
             self._request_s.of(route, last.model).observe(record.duration_s)
         self._observe_money(record, tenant, route)
 

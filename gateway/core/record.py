@@ -66,7 +66,6 @@ class RequestFacts:
     tags: str | None  # as sent, checked: "team=search,env=prod"
     route: str | None
     requested_model: str
-    tier: str | None
     score: float | None
     decision: str | None  # JSON, at most 1 KiB
     cache: str
@@ -86,6 +85,7 @@ class AttemptRecord:
     held_nano_usd: int | None  # the bound; None where the model has no price
     price_version: str
     started_at: datetime
+    tier: str | None = None  # None without tiers
     outcome: Outcome | None = None  # None while pending
     delivered: bool = False
     upstream_id: str | None = None
@@ -215,7 +215,7 @@ def ledger_row(facts: RequestFacts, attempt: AttemptRecord) -> LedgerRow:
         requested_model=facts.requested_model,
         model=attempt.model,
         provider=attempt.provider,
-        tier=facts.tier,
+        tier=attempt.tier,
         score=facts.score,
         decision=facts.decision,
         kind=attempt.kind,

@@ -103,11 +103,10 @@ def request_facts(
     admitted: Admitted,
     gateway: Gateway,
     *,
-    tier: str | None,
     score: float | None,
     decision: str | None,
 ) -> RequestFacts:
-    """What the record says of the request as a whole; `tier` is that of its first attempt."""
+    """What the record says of the request as a whole."""
     tenant = admitted.caller.tenant
     user = admitted.request.user
     return RequestFacts(
@@ -122,7 +121,6 @@ def request_facts(
         tags=incoming.tags,
         route=admitted.asked.route.name if admitted.asked.route else None,
         requested_model=admitted.asked.name,
-        tier=tier,
         score=score,
         decision=decision,
         cache=CACHE_OFF,

@@ -50,7 +50,6 @@ async def complete(incoming: Incoming, reply: Reply, gateway: Gateway) -> None:
         incoming,
         admitted,
         gateway,
-        tier=candidates[0].rung.tier,
         score=choice.score.score if choice.score else None,
         decision=decision_text(choice),
     )

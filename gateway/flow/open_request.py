@@ -7,7 +7,7 @@ is booked as `core.settlement` says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.core.catalog import Catalog
@@ -93,8 +93,6 @@ class OpenRequest:
             started_at=self.gateway.clock.now(),
             started_s=self.gateway.clock.monotonic(),
         )
-        if candidate.rung.tier != self._facts.tier:
-            self._facts = replace(self._facts, tier=candidate.rung.tier)
         pending = AttemptRecord(
             attempt=attempt.number,
             kind=attempt.kind,
@@ -104,6 +102,7 @@ class OpenRequest:
             held_nano_usd=candidate.bound_nano_usd,
             price_version=candidate.model.price_version,
             started_at=attempt.started_at,
+            tier=candidate.rung.tier,
             output_cap=attempt.output_cap,
         )
         self.gateway.ledger.append((ledger_row(self._facts, pending),))
@@ -209,6 +208,7 @@ class OpenRequest:
             held_nano_usd=attempt.candidate.bound_nano_usd,
             price_version=model.price_version,
             started_at=attempt.started_at,
+            tier=attempt.candidate.rung.tier,
             outcome=attempt.outcome or Outcome.ABORTED,
             delivered=attempt.delivered,
             upstream_id=attempt.upstream_id,

@@ -9,7 +9,7 @@ from tests.support.records import an_attempt, record
 RECORDS = {
     "answered": record(an_attempt(delivered=True, baseline_nano_usd=20_000)),
     "nothing begun": record(),
-    "no route, no score": record(an_attempt(), route=None, tier=None, score=None),
+    "no route, no score": record(an_attempt(tier=None), route=None, score=None),
     "unpriced": record(an_attempt(cost_nano_usd=None, held_nano_usd=None)),
     "void": record(an_attempt(state=State.VOID, usage=None, cost_nano_usd=0)),
     "nobody saw its end": record(an_attempt(outcome=None, usage=None)),

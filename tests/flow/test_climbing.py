@@ -14,6 +14,17 @@ LOST = UpstreamFailure(FailureKind.DISCONNECTED, "lost", was_sent=True)
 CUT = UpstreamFailure(FailureKind.CUT, "cut", was_sent=True)
 
 
+async def test_each_attempt_stands_in_its_own_tier() -> None:
+    scene = Scene(FakeUpstream(plain(b"{}", status=500), plain()))
+
+    await scene.ask(chat())
+
+    assert [(row.model, row.tier) for row in scene.rows()] == [
+        ("small", "simple"),
+        ("large", "complex"),
+    ]
+
+
 async def test_failed_candidate_is_followed_by_the_next_and_both_are_booked() -> None:
     scene = Scene(FakeUpstream(plain(b"{}", status=500), plain()))
 
