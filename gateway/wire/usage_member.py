@@ -72,7 +72,9 @@ def _cost_added(data: bytes, cost_usd_text: str | None) -> bytes | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     start = data.find(usage, key)
-    is_plain = usage.endswith((b'"}', b"}}")) or usage[-2:-1].isdigit()
+    is_plain = usage.startswith(b"{") and (
+        usage.endswith((b'"}', b"}}")) or (usage[-2:-1].isdigit() and usage.endswith(b"}"))
+    )
     if b'"cost' in usage or not is_plain or data[key + len(_KEY) : start].strip() != b":":
         return None
     end = start + len(usage) - 1

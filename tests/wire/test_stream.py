@@ -311,3 +311,10 @@ def test_a_cost_changes_nothing_but_the_cost(tree: dict[str, Any], indent: int |
         assert {n: v for n, v in after["usage"].items() if n not in ours} == {
             n: v for n, v in tree["usage"].items() if n not in ours
         }
+
+
+@pytest.mark.parametrize("usage", [b"[0]", b'["x"]', b"0", b'"{}"', b"null"])
+def test_usage_that_is_no_object_is_given_no_cost(usage: bytes) -> None:
+    data = b'{"id":"a","usage":%b}' % usage
+
+    assert with_cost(data, "0.5") == data
