@@ -119,10 +119,12 @@ class PooledTransport(httpx2.AsyncBaseTransport):
             self._pass_on(lending, None)
 
     def _idle_one(self, lending: _Lending) -> HttpConnection | None:
-        """The connection that rested least. The loop has told us of those the peer closed."""
+        """The connection that rested least. The loop has told us of those the peer closed; one that
+        rested too long while the loop was held up, before the sweep came, may be closing now."""
+        rested_before = asyncio.get_running_loop().time() - self._keepalive_s
         while lending.idle:
             connection = lending.idle.pop()
-            if connection.is_reusable:
+            if connection.is_reusable and connection.idle_since > rested_before:
                 lending.lent += 1
                 return connection
             connection.close()
